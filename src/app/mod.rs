@@ -1,0 +1,1 @@
+//! The only place where parts are assembled: locations become stores, settings become an opened repository.

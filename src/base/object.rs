@@ -1,0 +1,109 @@
+//! Names of stored objects: a folder (kind) and a file name inside it.
+
+use std::fmt;
+
+/// The folders of a repository (`docs/format.md`, Objects).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ObjectKind {
+    /// `config/<n>`: owner-signed parameters, the highest valid number wins.
+    Config,
+    /// `keys/<slot>`: wrapped secrets.
+    Key,
+    /// `packs/<hash>`: sealed blocks.
+    Pack,
+    /// `index/<hash>`: where each chunk lies.
+    Index,
+    /// `snapshots/<id>`: sealed manifests; their creation is the commit.
+    Snapshot,
+    /// `sessions/<id>-<n>`: running writers and their leases.
+    Session,
+    /// `journal/<n>`: the owner's log.
+    Journal,
+}
+
+impl ObjectKind {
+    /// Every kind, in the order a reader needs them.
+    pub const ALL: [Self; 7] =
+        [Self::Config, Self::Key, Self::Journal, Self::Session, Self::Snapshot, Self::Index, Self::Pack];
+
+    /// The folder's name, and the word used in messages.
+    pub const fn folder(self) -> &'static str {
+        match self {
+            Self::Config => "config",
+            Self::Key => "keys",
+            Self::Pack => "packs",
+            Self::Index => "index",
+            Self::Snapshot => "snapshots",
+            Self::Session => "sessions",
+            Self::Journal => "journal",
+        }
+    }
+
+    /// The byte that stands for this kind in headers and signatures.
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Config => 1,
+            Self::Key => 2,
+            Self::Pack => 3,
+            Self::Index => 4,
+            Self::Snapshot => 5,
+            Self::Session => 6,
+            Self::Journal => 7,
+        }
+    }
+
+    /// Whether the name is the BLAKE3 hash of the stored bytes (packs, index); all others carry a checksum.
+    pub const fn is_named_by_hash(self) -> bool {
+        matches!(self, Self::Pack | Self::Index)
+    }
+}
+
+/// The full name of one stored object. The text is ASCII letters, digits and `-` only, so that it is a safe
+/// file name and a safe object key everywhere.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ObjectName {
+    kind: ObjectKind,
+    text: String,
+}
+
+impl ObjectName {
+    /// The object `text` of a kind; `None` if the text could not be the name of an object.
+    pub fn new(kind: ObjectKind, text: impl Into<String>) -> Option<Self> {
+        let text = text.into();
+        let safe = !text.is_empty()
+            && text.len() <= 100
+            && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+        safe.then_some(Self { kind, text })
+    }
+
+    /// An object named by an id.
+    pub fn of(kind: ObjectKind, id: impl fmt::Display) -> Self {
+        Self { kind, text: id.to_string() }
+    }
+
+    /// A numbered object (`config`, `journal`): ten decimal digits, so that names sort as numbers.
+    pub fn numbered(kind: ObjectKind, number: u64) -> Self {
+        Self { kind, text: format!("{number:010}") }
+    }
+
+    /// The folder.
+    pub fn kind(&self) -> ObjectKind {
+        self.kind
+    }
+
+    /// The name within the folder.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The number of a numbered object.
+    pub fn number(&self) -> Option<u64> {
+        (self.text.len() == 10).then(|| self.text.parse().ok()).flatten()
+    }
+}
+
+impl fmt::Display for ObjectName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.kind.folder(), self.text)
+    }
+}

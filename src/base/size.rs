@@ -1,0 +1,48 @@
+//! Byte counts for people: IEC units, three significant digits.
+
+use std::fmt;
+
+/// A number of bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, serde::Serialize)]
+#[serde(transparent)]
+pub struct ByteCount(pub u64);
+
+impl fmt::Display for ByteCount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+        if self.0 < 1024 {
+            return f.pad(&format!("{} B", self.0));
+        }
+        let mut scaled = self.0 as f64 / 1024.0;
+        let mut unit = 0;
+        while scaled >= 999.5 && unit + 1 < UNITS.len() {
+            scaled /= 1024.0;
+            unit += 1;
+        }
+        let digits = if scaled < 9.995 { 2 } else { usize::from(scaled < 99.95) };
+        f.pad(&format!("{scaled:.digits$} {}", UNITS[unit]))
+    }
+}
+
+impl std::ops::AddAssign<u64> for ByteCount {
+    fn add_assign(&mut self, bytes: u64) {
+        self.0 += bytes;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ByteCount;
+
+    #[test]
+    fn sizes_read_in_iec_units_with_three_digits() {
+        let text = |bytes| ByteCount(bytes).to_string();
+        assert_eq!(text(0), "0 B");
+        assert_eq!(text(1023), "1023 B");
+        assert_eq!(text(1024), "1.00 KiB");
+        assert_eq!(text(10 * 1024), "10.0 KiB");
+        assert_eq!(text(100 * 1024), "100 KiB");
+        assert_eq!(text(1_023_999), "0.98 MiB");
+        assert_eq!(text(u64::MAX), "16.0 EiB");
+    }
+}

@@ -1,0 +1,1 @@
+//! Commands, tables, JSON, progress bars: everything that speaks to people.

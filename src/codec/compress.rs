@@ -1,0 +1,119 @@
+//! Zstandard frames (RFC 8878) of bounded size. The only door to the `zstd` crate.
+
+use zstd::bulk::{Compressor, Decompressor};
+
+/// Compressed bytes that are no zstd frame, or do not expand to the length they should.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the compressed bytes are damaged")]
+pub struct BadFrame;
+
+/// How many bytes a sample looks at.
+const SAMPLE_BYTES: usize = 16 << 10;
+
+/// Compresses with a reused context; make one for each thread.
+pub struct Deflater {
+    context: Compressor<'static>,
+    sampler: Compressor<'static>,
+    sample: Vec<u8>,
+}
+
+impl Deflater {
+    /// A compressor of the given zstd level.
+    pub fn new(level: i32) -> std::io::Result<Self> {
+        let mut context = Compressor::new(level)?;
+        // The lengths stand in the sealed table and AES-GCM authenticates: frame extras would be dead weight.
+        context.include_contentsize(false)?;
+        context.include_checksum(false)?;
+        context.include_dictid(false)?;
+        Ok(Self { context, sampler: Compressor::new(1)?, sample: vec![0; SAMPLE_BYTES] })
+    }
+
+    /// Compresses `input` into `output` (replaced). Returns `false`, with `output` undefined, if the result
+    /// would not be at least one thirty-second smaller than the input: such data is better stored as it is.
+    pub fn deflate(&mut self, input: &[u8], output: &mut Vec<u8>) -> bool {
+        let bound = input.len() - input.len() / 32;
+        if bound == 0 || self.looks_incompressible(input) {
+            return false;
+        }
+        output.clear();
+        output.resize(bound, 0);
+        // An output buffer of exactly the bound makes zstd itself give up on data that does not shrink.
+        match self.context.compress_to_buffer(input, output.as_mut_slice()) {
+            Ok(length) => {
+                output.truncate(length);
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// Tries three places of a large input at the fastest level: if none shrinks, the whole will not either.
+    fn looks_incompressible(&mut self, input: &[u8]) -> bool {
+        if input.len() < SAMPLE_BYTES * 8 {
+            return false;
+        }
+        let places = [0, (input.len() - SAMPLE_BYTES) / 2, input.len() - SAMPLE_BYTES];
+        let bound = SAMPLE_BYTES - SAMPLE_BYTES / 32;
+        places.iter().all(|&at| {
+            let sample = &input[at..at + SAMPLE_BYTES];
+            self.sampler.compress_to_buffer(sample, &mut self.sample[..bound]).is_err()
+        })
+    }
+}
+
+/// Expands with a reused context; make one for each thread.
+pub struct Inflater(Decompressor<'static>);
+
+impl Inflater {
+    /// A decompressor.
+    pub fn new() -> std::io::Result<Self> {
+        Ok(Self(Decompressor::new()?))
+    }
+
+    /// Expands one frame to exactly `length` bytes into `output` (replaced). The caller has bounded `length`.
+    pub fn inflate(&mut self, frame: &[u8], length: usize, output: &mut Vec<u8>) -> Result<(), BadFrame> {
+        output.clear();
+        output.resize(length, 0);
+        match self.0.decompress_to_buffer(frame, output.as_mut_slice()) {
+            Ok(expanded) if expanded == length => Ok(()),
+            _ => Err(BadFrame),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::random::{Entropy, SeededEntropy};
+
+    #[test]
+    fn text_shrinks_and_comes_back() {
+        let text = b"never the same river twice ".repeat(1000);
+        let (mut packed, mut back) = (Vec::new(), Vec::new());
+        assert!(Deflater::new(3).unwrap().deflate(&text, &mut packed));
+        assert!(packed.len() < text.len() / 20);
+        Inflater::new().unwrap().inflate(&packed, text.len(), &mut back).unwrap();
+        assert_eq!(back, text);
+    }
+
+    #[test]
+    fn noise_is_refused_small_and_large() {
+        for bytes in [1, 31, 1000, 1 << 20] {
+            let mut noise = vec![0; bytes];
+            SeededEntropy::new(3).fill(&mut noise);
+            assert!(!Deflater::new(3).unwrap().deflate(&noise, &mut Vec::new()), "{bytes}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_length_or_a_torn_frame_is_an_error() {
+        let text = b"never the same river twice ".repeat(1000);
+        let mut packed = Vec::new();
+        Deflater::new(3).unwrap().deflate(&text, &mut packed);
+        let mut inflater = Inflater::new().unwrap();
+        let mut out = Vec::new();
+        assert!(inflater.inflate(&packed, text.len() - 1, &mut out).is_err());
+        assert!(inflater.inflate(&packed, text.len() + 1, &mut out).is_err());
+        assert!(inflater.inflate(&packed[..packed.len() - 1], text.len(), &mut out).is_err());
+    }
+}

@@ -1,0 +1,107 @@
+//! Keys from keys: BLAKE3 `derive_key` and keyed hashing. Every context string stands here, once.
+
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+/// What a derived key is for. The strings are part of the format and never change (`docs/format.md`, Keys).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Seals one object.
+    ObjectKey,
+    /// Proves which key an object was sealed with.
+    Commitment,
+    /// Ids of file data.
+    DataIds,
+    /// Ids of trees.
+    TreeIds,
+    /// One node's own id keys.
+    NodeIds,
+    /// The gear table.
+    Gear,
+    /// Opens a slot, from password or recovery words.
+    Slot,
+}
+
+impl Purpose {
+    const fn context(self) -> &'static str {
+        match self {
+            Self::ObjectKey => "dssvault v1 object key",
+            Self::Commitment => "dssvault v1 key commitment",
+            Self::DataIds => "dssvault v1 chunk ids of data",
+            Self::TreeIds => "dssvault v1 chunk ids of trees",
+            Self::NodeIds => "dssvault v1 id root of one node",
+            Self::Gear => "dssvault v1 gear table",
+            Self::Slot => "dssvault v1 key slot",
+        }
+    }
+}
+
+/// 32 secret bytes: wiped on drop, never printed, neither `Clone` nor serializable.
+#[derive(Zeroize, ZeroizeOnDrop)]
+pub struct SecretKey([u8; 32]);
+
+impl SecretKey {
+    /// Takes the bytes over.
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// A fresh random key.
+    pub fn random(entropy: &dyn crate::base::random::Entropy) -> Self {
+        Self(crate::base::random::array(entropy))
+    }
+
+    /// The bytes, for wrapping and for ciphers.
+    pub const fn expose(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// A second owner of the same secret, named so that it is seen in review.
+    pub fn duplicate(&self) -> Self {
+        Self(self.0)
+    }
+
+    /// The key that follows from this one and `parts` for a purpose. Parts are concatenated, so they must be of
+    /// fixed length.
+    pub fn derive(&self, purpose: Purpose, parts: &[&[u8]]) -> Self {
+        let mut hasher = self.hasher(purpose, parts);
+        let derived = Self(*hasher.finalize().as_bytes());
+        hasher.zeroize();
+        derived
+    }
+
+    /// As [`derive`](Self::derive), any number of bytes.
+    pub fn derive_bytes<const N: usize>(&self, purpose: Purpose) -> zeroize::Zeroizing<[u8; N]> {
+        let mut hasher = self.hasher(purpose, &[]);
+        let mut bytes = zeroize::Zeroizing::new([0u8; N]);
+        let mut reader = hasher.finalize_xof();
+        reader.fill(bytes.as_mut_slice());
+        reader.zeroize();
+        hasher.zeroize();
+        bytes
+    }
+
+    fn hasher(&self, purpose: Purpose, parts: &[&[u8]]) -> blake3::Hasher {
+        let mut hasher = blake3::Hasher::new_derive_key(purpose.context());
+        hasher.update(&self.0);
+        for part in parts {
+            hasher.update(part);
+        }
+        hasher
+    }
+}
+
+impl std::fmt::Debug for SecretKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SecretKey(..)")
+    }
+}
+
+/// Keyed BLAKE3 of `bytes`: how chunk ids are made.
+pub fn keyed_hash(key: &SecretKey, bytes: &[u8]) -> [u8; 32] {
+    *blake3::keyed_hash(&key.0, bytes).as_bytes()
+}
+
+/// Plain BLAKE3 of `bytes`: how stored objects are named and checked.
+pub fn plain_hash(bytes: &[u8]) -> [u8; 32] {
+    *blake3::hash(bytes).as_bytes()
+}

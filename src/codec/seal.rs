@@ -1,0 +1,123 @@
+//! AES-256-GCM (NIST SP 800-38D) under one key for each object. The only door to the `aes-gcm` crate.
+
+use aes_gcm::aead::{AeadInOut, KeyInit};
+use aes_gcm::{Aes256Gcm, Nonce, Tag};
+
+use crate::codec::kdf::SecretKey;
+
+/// Bytes a seal adds.
+pub const TAG_BYTES: usize = 16;
+
+/// The ciphertext, or what it was bound to, is not what was sealed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the sealed bytes are damaged or were sealed with another key")]
+pub struct Unsealable;
+
+/// The part of an object a seal belongs to: the front of its nonce.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Domain {
+    /// A block of a pack.
+    Block,
+    /// A pack's table of contents.
+    Table,
+    /// A pack's trailer.
+    Trailer,
+    /// The payload of a manifest, segment or session.
+    Payload,
+    /// The secrets of a key slot.
+    Slot,
+}
+
+impl Domain {
+    const fn code(self) -> [u8; 4] {
+        match self {
+            Self::Block => *b"blok",
+            Self::Table => *b"tabl",
+            Self::Trailer => *b"tral",
+            Self::Payload => *b"load",
+            Self::Slot => *b"slot",
+        }
+    }
+}
+
+/// Seals and opens the parts of one object. Each (domain, slot) may be sealed once.
+pub struct ObjectCipher {
+    cipher: Aes256Gcm,
+    /// Hash of the object's whole plain header: what every part is bound to.
+    header_hash: [u8; 32],
+}
+
+impl ObjectCipher {
+    /// The cipher of one object.
+    pub fn new(key: &SecretKey, header_hash: [u8; 32]) -> Self {
+        Self { cipher: Aes256Gcm::new(key.expose().into()), header_hash }
+    }
+
+    /// Encrypts `bytes` in place and appends the tag.
+    pub fn seal(&self, domain: Domain, slot: u64, bytes: &mut Vec<u8>) {
+        let tag = self.cipher.encrypt_inout_detached(
+            &nonce(domain, slot),
+            &self.aad(domain, slot),
+            bytes.as_mut_slice().into(),
+        );
+        #[expect(clippy::expect_used, reason = "AES-GCM refuses only above 64 GiB; parts are bounded far below")]
+        bytes.extend_from_slice(&tag.expect("parts are smaller than 64 GiB"));
+    }
+
+    /// Checks and decrypts in place; on success the tag is gone.
+    pub fn open(&self, domain: Domain, slot: u64, bytes: &mut Vec<u8>) -> Result<(), Unsealable> {
+        let length = bytes.len().checked_sub(TAG_BYTES).ok_or(Unsealable)?;
+        let (text, tag) = bytes.split_at_mut(length);
+        let tag = Tag::try_from(&*tag).map_err(|_| Unsealable)?;
+        self.cipher
+            .decrypt_inout_detached(&nonce(domain, slot), &self.aad(domain, slot), text.into(), &tag)
+            .map_err(|_| Unsealable)?;
+        bytes.truncate(length);
+        Ok(())
+    }
+
+    fn aad(&self, domain: Domain, slot: u64) -> [u8; 44] {
+        let mut aad = [0u8; 44];
+        aad[..32].copy_from_slice(&self.header_hash);
+        aad[32..36].copy_from_slice(&domain.code());
+        aad[36..].copy_from_slice(&slot.to_be_bytes());
+        aad
+    }
+}
+
+fn nonce(domain: Domain, slot: u64) -> Nonce<aes_gcm::aead::consts::U12> {
+    let mut nonce = [0u8; 12];
+    nonce[..4].copy_from_slice(&domain.code());
+    nonce[4..].copy_from_slice(&slot.to_be_bytes());
+    nonce.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cipher(key: u8, header: u8) -> ObjectCipher {
+        ObjectCipher::new(&SecretKey::from_bytes([key; 32]), [header; 32])
+    }
+
+    #[test]
+    fn only_the_same_key_header_domain_and_slot_open_a_seal() {
+        let mut sealed = b"plain".to_vec();
+        cipher(1, 1).seal(Domain::Block, 7, &mut sealed);
+        assert_eq!(sealed.len(), 5 + TAG_BYTES);
+        let open = |cipher: ObjectCipher, domain, slot| {
+            let mut bytes = sealed.clone();
+            cipher.open(domain, slot, &mut bytes).map(|()| bytes)
+        };
+        assert_eq!(open(cipher(1, 1), Domain::Block, 7), Ok(b"plain".to_vec()));
+        assert_eq!(open(cipher(2, 1), Domain::Block, 7), Err(Unsealable));
+        assert_eq!(open(cipher(1, 2), Domain::Block, 7), Err(Unsealable));
+        assert_eq!(open(cipher(1, 1), Domain::Table, 7), Err(Unsealable));
+        assert_eq!(open(cipher(1, 1), Domain::Block, 8), Err(Unsealable));
+    }
+
+    #[test]
+    fn too_few_bytes_are_refused() {
+        assert_eq!(cipher(1, 1).open(Domain::Block, 0, &mut vec![0; 15]), Err(Unsealable));
+    }
+}

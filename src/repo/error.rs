@@ -1,0 +1,130 @@
+//! What can be wrong with a repository, by meaning. Every variant names the object.
+
+use crate::base::hint::Hint;
+use crate::base::id::ChunkId;
+use crate::base::object::ObjectName;
+use crate::storage::StorageError;
+
+/// A failed operation on a repository.
+#[derive(Debug, thiserror::Error)]
+pub enum RepoError {
+    /// The store failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// There is no repository in this place.
+    #[error("there is no repository at {location}")]
+    NoRepository {
+        /// The place.
+        location: String,
+    },
+    /// `init` found one.
+    #[error("there is already a repository at {location}")]
+    AlreadyInitialised {
+        /// The place.
+        location: String,
+    },
+    /// No slot opens with this password or these words.
+    #[error("wrong password or recovery key for the repository at {location}")]
+    WrongPassword {
+        /// The place.
+        location: String,
+    },
+    /// Stored bytes are not what they must be.
+    #[error("{name} is damaged: {why}")]
+    Damaged {
+        /// The object.
+        name: ObjectName,
+        /// What does not fit.
+        why: String,
+    },
+    /// The object needs a newer program.
+    #[error("{name} was written by a newer version of dssvault ({what})")]
+    TooNew {
+        /// The object.
+        name: ObjectName,
+        /// Format version or feature bits.
+        what: String,
+    },
+    /// No readable copy of a chunk is known.
+    #[error("chunk {id} is missing: no readable copy of it is in the repository")]
+    ChunkMissing {
+        /// The chunk.
+        id: ChunkId,
+    },
+    /// Text that names no snapshot, or several.
+    #[error("{0}")]
+    Snapshot(SnapshotLookup),
+    /// The local cache or state directory cannot be used.
+    #[error("cannot {action} {what}: {why}")]
+    Local {
+        /// The verb.
+        action: &'static str,
+        /// The file.
+        what: String,
+        /// Why.
+        why: String,
+    },
+    /// Key material was asked for costs beyond the bounds, or cannot be derived.
+    #[error("{name} asks for key derivation costs out of bounds: {why}")]
+    KeyCost {
+        /// The slot.
+        name: ObjectName,
+        /// Which one.
+        why: String,
+    },
+    /// The snapshot's name was taken by an abort record: the session was fenced.
+    #[error("session {session} was ended by the owner; its snapshot was not committed")]
+    Fenced {
+        /// The session.
+        session: crate::base::id::SessionId,
+    },
+}
+
+/// Why a snapshot could not be chosen.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum SnapshotLookup {
+    /// Nothing matches.
+    #[error("no snapshot matches `{0}`")]
+    None(String),
+    /// More than one matches.
+    #[error("`{wanted}` matches several snapshots: {found}")]
+    Several {
+        /// What was asked.
+        wanted: String,
+        /// The short ids.
+        found: String,
+    },
+    /// `latest` in a repository of several nodes.
+    #[error("`latest` is ambiguous: the repository holds snapshots of several nodes: {0}")]
+    SeveralNodes(String),
+}
+
+impl RepoError {
+    /// A damaged object.
+    pub fn damaged(name: &ObjectName, why: impl std::fmt::Display) -> Self {
+        Self::Damaged { name: name.clone(), why: why.to_string() }
+    }
+}
+
+impl Hint for RepoError {
+    fn hint(&self) -> Option<String> {
+        let text = match self {
+            Self::Storage(cause) => return cause.hint(),
+            Self::NoRepository { .. } => "check the location, or create a repository with `dssvault init`",
+            Self::AlreadyInitialised { .. } => "choose another place, or use the repository that is there",
+            Self::WrongPassword { .. } => {
+                "check the password file; a recovery key opens it too: `dssvault key add --recovery-key-file F`"
+            }
+            Self::Damaged { .. } | Self::ChunkMissing { .. } => {
+                "run `dssvault check --read-data` to learn which snapshots and files need it"
+            }
+            Self::TooNew { .. } => "install the current version of dssvault",
+            Self::Snapshot(SnapshotLookup::SeveralNodes(_)) => "name the node with `--node LABEL` or `--host NAME`",
+            Self::Snapshot(_) => "`dssvault snapshots` lists what there is",
+            Self::Local { .. } => "choose another place with `--cache-dir`, or mend its permissions",
+            Self::KeyCost { .. } => "the slot is damaged or hostile; open the repository with another key",
+            Self::Fenced { .. } => "run the backup again",
+        };
+        Some(text.to_owned())
+    }
+}

@@ -1,0 +1,95 @@
+//! Objects anyone may read but only an owner may write: config, key slots, journal (`docs/format.md`, "Plain objects").
+//!
+//! Stored: magic, kind, version, repository, epoch, length, CBOR body, owner's signature, checksum.
+
+use crate::base::id::RepositoryId;
+use crate::base::object::ObjectName;
+use crate::codec::kdf::plain_hash;
+use crate::codec::sign::{SIGNATURE_BYTES, SigningPublic, SigningSecret, Subject};
+use crate::codec::wire::{Malformed, Reader};
+use crate::repo::error::RepoError;
+use crate::repo::format::{MAGIC, VERSION};
+use crate::repo::sealed::verify_stored_hash;
+
+/// Frames and signs a body.
+pub fn encode(
+    signing: &SigningSecret,
+    name: &ObjectName,
+    repository: RepositoryId,
+    epoch: u32,
+    body: &[u8],
+) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(body.len() + 160);
+    bytes.extend_from_slice(&MAGIC);
+    bytes.push(name.kind().code());
+    bytes.push(VERSION);
+    bytes.extend_from_slice(repository.as_bytes());
+    bytes.extend_from_slice(&epoch.to_be_bytes());
+    bytes.extend_from_slice(&(body.len() as u32).to_be_bytes());
+    bytes.extend_from_slice(body);
+    let subject = Subject { repository, kind: name.kind(), epoch, name: name.text() };
+    let signature = signing.sign(subject, &plain_hash(&bytes));
+    bytes.extend_from_slice(&signature);
+    let checksum = plain_hash(&bytes);
+    bytes.extend_from_slice(&checksum);
+    bytes
+}
+
+/// A plain object whose checksum fits. Nothing in it may be trusted before [`verify`](Self::verify).
+pub struct Unverified<'a> {
+    name: &'a ObjectName,
+    /// The repository it claims to belong to.
+    pub repository: RepositoryId,
+    /// The epoch it claims.
+    pub epoch: u32,
+    /// Its CBOR body.
+    pub body: &'a [u8],
+    hash: [u8; 32],
+    signature: [u8; SIGNATURE_BYTES],
+}
+
+impl<'a> Unverified<'a> {
+    /// Checks the checksum and splits the frame.
+    pub fn parse(name: &'a ObjectName, stored: &'a [u8]) -> Result<Self, RepoError> {
+        let signed = verify_stored_hash(name, stored)?;
+        Self::split(name, signed)?.map_err(|why| RepoError::damaged(name, why))
+    }
+
+    fn split(name: &'a ObjectName, signed: &'a [u8]) -> Result<Result<Self, Malformed>, RepoError> {
+        let mut reader = Reader::new(signed);
+        let mut version = || {
+            if reader.array()? != MAGIC || reader.u8()? != name.kind().code() {
+                return Err(Malformed("it is an object of another kind"));
+            }
+            reader.u8()
+        };
+        match version() {
+            Ok(VERSION) => {}
+            Ok(version) => {
+                return Err(RepoError::TooNew { name: name.clone(), what: format!("format version {version}") });
+            }
+            Err(why) => return Ok(Err(why)),
+        }
+        let fields = |mut reader: Reader<'a>| {
+            let repository = RepositoryId::from_bytes(reader.array()?);
+            let epoch = reader.u32()?;
+            let body_bytes = reader.u32()? as usize;
+            let body = reader.bytes(body_bytes)?;
+            let signature = reader.array()?;
+            reader.end()?;
+            let hash = plain_hash(&signed[..signed.len() - SIGNATURE_BYTES]);
+            Ok(Self { name, repository, epoch, body, hash, signature })
+        };
+        Ok(fields(reader))
+    }
+
+    /// Checks that `owner` signed it for this repository; gives the body.
+    pub fn verify(&self, owner: &SigningPublic, repository: RepositoryId) -> Result<&'a [u8], RepoError> {
+        if self.repository != repository {
+            return Err(RepoError::damaged(self.name, "it belongs to another repository"));
+        }
+        let subject = Subject { repository, kind: self.name.kind(), epoch: self.epoch, name: self.name.text() };
+        owner.verify(subject, &self.hash, &self.signature).map_err(|why| RepoError::damaged(self.name, why))?;
+        Ok(self.body)
+    }
+}

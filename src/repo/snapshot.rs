@@ -1,0 +1,165 @@
+//! Snapshot manifests: one restore point, sealed, whole or not at all (`docs/format.md`, "Snapshots").
+
+use minicbor::{Decode, Encode};
+
+use crate::base::clock::Timestamp;
+use crate::base::id::{ChunkId, NodeId, SessionId, SnapshotId};
+
+/// How the files were read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode, serde::Serialize)]
+#[cbor(index_only)]
+#[serde(rename_all = "snake_case")]
+pub enum Consistency {
+    /// The owner of the files was stopped.
+    #[n(0)]
+    Stopped,
+    /// From an atomic volume snapshot.
+    #[n(1)]
+    Frozen,
+    /// While they could change.
+    #[n(2)]
+    Live,
+}
+
+/// A part of the snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, serde::Serialize)]
+#[cbor(map)]
+pub struct Member {
+    /// `path`, `stdin` or `command`; later also `datadir`, `postgresql`, `host`.
+    #[n(0)]
+    pub kind: String,
+    /// Absolute path or stream name, as given; lossy UTF-8, for people. The tree holds the exact bytes.
+    #[n(1)]
+    pub name: String,
+}
+
+/// What a snapshot holds and what making it cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Encode, Decode, serde::Serialize)]
+#[cbor(map)]
+pub struct Counts {
+    /// Regular files.
+    #[n(0)]
+    pub files: u64,
+    /// Directories.
+    #[n(1)]
+    pub directories: u64,
+    /// Everything else.
+    #[n(2)]
+    pub others: u64,
+    /// Logical bytes of all files, holes left out.
+    #[n(3)]
+    pub bytes: u64,
+    /// Files read because they were new or had changed.
+    #[n(4)]
+    pub files_read: u64,
+    /// Bytes read.
+    #[n(5)]
+    pub bytes_read: u64,
+    /// Chunks that were not in the repository yet.
+    #[n(6)]
+    pub chunks_added: u64,
+    /// Their plaintext bytes.
+    #[n(7)]
+    pub bytes_added: u64,
+    /// Bytes written to the store: packs and index.
+    #[n(8)]
+    pub bytes_stored: u64,
+}
+
+/// A file that could not be read, or changed while it was.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, serde::Serialize)]
+#[cbor(map)]
+pub struct Problem {
+    /// Its path, lossy UTF-8.
+    #[n(0)]
+    pub path: String,
+    /// What went wrong.
+    #[n(1)]
+    pub cause: String,
+    /// Whether the snapshot lacks content because of it (exit code 3).
+    #[n(2)]
+    pub lost: bool,
+}
+
+/// What was left out and why.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Encode, Decode, serde::Serialize)]
+#[cbor(map)]
+pub struct Exclusions {
+    /// The patterns and rules in force, as given.
+    #[n(0)]
+    pub rules: Vec<String>,
+    /// Entries left out (a directory counts once).
+    #[n(1)]
+    pub entries: u64,
+    /// Bytes of the files among them that were seen; what lies below left-out directories is not looked at.
+    #[n(2)]
+    pub bytes: u64,
+}
+
+/// One restore point.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, serde::Serialize)]
+#[cbor(map)]
+pub struct Manifest {
+    /// When the backup began (or `--time`).
+    #[n(0)]
+    pub time: Timestamp,
+    /// When the last byte had been read.
+    #[n(1)]
+    pub ended: Timestamp,
+    /// The node.
+    #[n(2)]
+    pub node: NodeId,
+    /// Its label at that time.
+    #[n(3)]
+    pub label: String,
+    /// Host name.
+    #[n(4)]
+    pub host: String,
+    /// Account that ran the backup.
+    #[n(5)]
+    pub user: String,
+    /// What was backed up.
+    #[n(6)]
+    pub members: Vec<Member>,
+    /// The root directory's tree; absolute paths of plain sources begin here.
+    #[n(7)]
+    pub root: ChunkId,
+    /// How the files were read.
+    #[n(8)]
+    pub consistency: Consistency,
+    /// What it holds.
+    #[n(9)]
+    pub counts: Counts,
+    /// Files that were not read or changed meanwhile; at most 10,000 are named.
+    #[n(10)]
+    pub problems: Vec<Problem>,
+    /// How many there were.
+    #[n(11)]
+    pub problem_count: u64,
+    /// What was left out.
+    #[n(12)]
+    pub exclusions: Exclusions,
+    /// Tags, sorted.
+    #[n(13)]
+    pub tags: Vec<String>,
+    /// Program version.
+    #[n(14)]
+    pub program: String,
+    /// The snapshot unchanged files were taken from.
+    #[n(15)]
+    pub parent: Option<SnapshotId>,
+    /// The session that wrote it.
+    #[n(16)]
+    pub session: SessionId,
+}
+
+/// What stands under a snapshot's name.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub enum SnapshotRecord {
+    /// A restore point.
+    #[n(0)]
+    Committed(#[n(0)] Box<Manifest>),
+    /// The session was ended instead.
+    #[n(1)]
+    Aborted(#[n(0)] String),
+}

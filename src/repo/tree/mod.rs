@@ -1,0 +1,8 @@
+//! Directories as stored: entries, the nodes that hold them, and walking them (`docs/format.md`, "Trees").
+
+pub mod entry;
+pub mod node;
+pub mod reader;
+pub mod writer;
+
+pub use entry::{Entry, EntryKind, Extent, FileContent, HardLink, Owner, XattrPair};

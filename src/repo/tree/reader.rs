@@ -1,0 +1,1 @@
+//! Reading trees back.

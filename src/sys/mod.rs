@@ -1,0 +1,1 @@
+//! Files as the operating system has them: walking, metadata, opening beneath a directory.

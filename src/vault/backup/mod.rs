@@ -1,0 +1,70 @@
+//! Backing up: walk, compare, read, cut, store, commit (`docs/architecture.md`, "The way of a backup").
+
+use std::path::PathBuf;
+
+use crate::base::clock::Timestamp;
+use crate::base::id::SnapshotId;
+use crate::repo::Repository;
+use crate::repo::snapshot::Manifest;
+use crate::vault::{Context, VaultError};
+
+/// What to back up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A file or directory tree.
+    Path(PathBuf),
+    /// Standard input under this name.
+    Stdin {
+        /// File name in the snapshot.
+        name: String,
+    },
+    /// The standard output of a shell command under this name; its failure fails the snapshot.
+    Command {
+        /// File name in the snapshot.
+        name: String,
+        /// Given to `sh -c`.
+        command: String,
+    },
+}
+
+/// How to back it up.
+#[derive(Debug, Clone, Default)]
+pub struct BackupOptions {
+    /// Patterns as restic reads them: without a slash they match a name anywhere; `!` in front re-includes.
+    pub exclude: Vec<String>,
+    /// Leave out the content of directories that hold a file of this name.
+    pub exclude_if_present: Vec<String>,
+    /// Stay on the file systems of the sources.
+    pub one_file_system: bool,
+    /// Store nothing; tell what would be stored.
+    pub dry_run: bool,
+    /// Read every file again, whatever the last state says.
+    pub force: bool,
+    /// Tags, any order.
+    pub tags: Vec<String>,
+    /// Label of the node; the host name if absent.
+    pub node: Option<String>,
+    /// Time of the snapshot; now if absent.
+    pub time: Option<Timestamp>,
+}
+
+/// What a backup did.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct BackupReport {
+    /// The snapshot; `None` after a dry run.
+    pub snapshot: Option<SnapshotId>,
+    /// Its manifest.
+    pub manifest: Manifest,
+    /// Wall-clock seconds.
+    pub seconds: f64,
+}
+
+/// Backs up the sources into one snapshot.
+pub fn run(
+    _repository: &Repository,
+    _sources: &[Source],
+    _options: &BackupOptions,
+    _context: Context<'_>,
+) -> Result<BackupReport, VaultError> {
+    unimplemented!("engine")
+}

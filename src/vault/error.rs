@@ -1,0 +1,83 @@
+//! Why a verb failed.
+
+use std::path::PathBuf;
+
+use crate::base::hint::Hint;
+use crate::repo::RepoError;
+use crate::storage::StorageError;
+
+/// A verb that did not reach its end. What was lost on the way without stopping it stands in its report.
+#[derive(Debug, thiserror::Error)]
+pub enum VaultError {
+    /// The repository.
+    #[error(transparent)]
+    Repo(#[from] RepoError),
+    /// A local file or folder.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Local {
+        /// The verb.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// No space for a local file.
+    #[error("no space left on the file system of {}", path.display())]
+    NoSpace {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The request contradicts itself or the snapshot.
+    #[error("{what}")]
+    Request {
+        /// What is wrong.
+        what: String,
+        /// What to do.
+        hint: Option<String>,
+    },
+    /// A command whose output was to be stored failed.
+    #[error("`{command}` ended with {status}; nothing was committed")]
+    Command {
+        /// The command.
+        command: String,
+        /// Its exit status.
+        status: String,
+    },
+    /// Stopped on request.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl From<StorageError> for VaultError {
+    fn from(error: StorageError) -> Self {
+        Self::Repo(error.into())
+    }
+}
+
+impl VaultError {
+    /// A failed local call; a full disk is told apart.
+    pub fn local(action: &'static str, path: impl Into<PathBuf>, source: impl Into<std::io::Error>) -> Self {
+        let (path, source) = (path.into(), source.into());
+        match source.kind() {
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Self::NoSpace { path },
+            _ => Self::Local { action, path, source },
+        }
+    }
+}
+
+impl Hint for VaultError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Repo(cause) => cause.hint(),
+            Self::NoSpace { .. } => Some("free some space there and run the command again".to_owned()),
+            Self::Request { hint, .. } => hint.clone(),
+            Self::Command { .. } => Some("run the command by hand and mend what it says".to_owned()),
+            Self::Interrupted => Some("run the command again: it continues from what was stored".to_owned()),
+            Self::Local { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
+                Some("run as root, or as the account that owns the files".to_owned())
+            }
+            Self::Local { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! The verbs: what can be done with a repository. No verb prints; each returns a report.
+
+pub mod backup;
+pub mod browse;
+pub mod check;
+pub mod context;
+pub mod dump;
+pub mod error;
+pub mod init;
+pub mod restore;
+pub mod stats;
+
+pub use context::Context;
+pub use error::VaultError;

@@ -1,0 +1,113 @@
+//! Restoring: plan from trees, then read each pack once and write many files at once.
+
+use std::path::PathBuf;
+
+use crate::base::id::SnapshotId;
+use crate::repo::Repository;
+use crate::repo::snapshot::Manifest;
+use crate::vault::{Context, VaultError};
+
+/// What to do with files that are already there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Overwrite {
+    /// Compare content and rewrite only what differs.
+    #[default]
+    Always,
+    /// Leave files alone whose size and modification time agree; treat others as `Always`.
+    IfChanged,
+    /// Leave existing files alone.
+    Never,
+}
+
+/// Whose files they become.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum OwnerMode {
+    /// Names where they exist here, numbers otherwise.
+    #[default]
+    Names,
+    /// Numbers.
+    Numeric,
+    /// The account that runs the restore.
+    Current,
+}
+
+/// One line of an owner map: `user:OLD:NEW` or `group:OLD:NEW`, names or numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnerRule {
+    /// Whether it speaks of groups.
+    pub group: bool,
+    /// Name or number in the snapshot.
+    pub from: String,
+    /// Name or number here.
+    pub to: String,
+}
+
+/// How to restore.
+#[derive(Debug, Clone, Default)]
+pub struct RestoreOptions {
+    /// Everything is made beneath this directory.
+    pub target: PathBuf,
+    /// Only this path of the snapshot (raw bytes, as in the tree); its content lands directly in the target.
+    pub subpath: Option<Vec<u8>>,
+    /// Restore only what matches one of these globs, if there are any.
+    pub include: Vec<String>,
+    /// Do not restore what matches one of these globs.
+    pub exclude: Vec<String>,
+    /// Change nothing; report what would be done.
+    pub dry_run: bool,
+    /// What to do with existing files.
+    pub overwrite: Overwrite,
+    /// Remove what the snapshot does not have, in directories it has.
+    pub delete: bool,
+    /// Read everything back and compare its hash.
+    pub verify: bool,
+    /// Whose files they become.
+    pub owner: OwnerMode,
+    /// Exceptions to `owner`.
+    pub owner_map: Vec<OwnerRule>,
+}
+
+/// A file that was not (wholly) restored.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Failure {
+    /// Its path in the snapshot, lossy UTF-8.
+    pub path: String,
+    /// Why.
+    pub cause: String,
+}
+
+/// What a restore did.
+#[derive(Debug, Clone, Default, serde::Serialize)]
+pub struct RestoreReport {
+    /// Regular files made or rewritten.
+    pub files: u64,
+    /// Regular files left as they were because they were right or kept.
+    pub unchanged: u64,
+    /// Directories.
+    pub directories: u64,
+    /// Links, pipes, devices.
+    pub others: u64,
+    /// Bytes written.
+    pub bytes: u64,
+    /// Entries removed by `delete`.
+    pub deleted: u64,
+    /// Files read back and found right.
+    pub verified: u64,
+    /// Things left out on purpose (sockets), or attributes that this account may not set: warnings.
+    pub warnings: Vec<Failure>,
+    /// What failed: not empty means exit code 1.
+    pub failures: Vec<Failure>,
+    /// Wall-clock seconds.
+    pub seconds: f64,
+}
+
+/// Restores a snapshot, or a part of it, beneath the target.
+pub fn run(
+    _repository: &Repository,
+    _snapshot: SnapshotId,
+    _manifest: &Manifest,
+    _options: &RestoreOptions,
+    _context: Context<'_>,
+) -> Result<RestoreReport, VaultError> {
+    unimplemented!("helper: restore")
+}

@@ -1,0 +1,2 @@
+//! Every behaviour test of the project, one file each, in one binary.
+
