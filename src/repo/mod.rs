@@ -1,5 +1,6 @@
 //! The nouns of a repository and their exact stored form (`docs/format.md`).
 
+pub mod chunks;
 pub mod config;
 pub mod crypt;
 pub mod error;
