@@ -1,1 +1,6 @@
 //! Files as the operating system has them: walking, metadata, opening beneath a directory.
+
+pub mod meta;
+pub mod names;
+pub mod sparse;
+pub mod xattr;
