@@ -1,5 +1,6 @@
 //! Files as the operating system has them: walking, metadata, opening beneath a directory.
 
+pub mod listing;
 pub mod meta;
 pub mod names;
 pub mod sparse;
