@@ -2,5 +2,6 @@
 
 pub mod meta;
 pub mod names;
+pub mod pattern;
 pub mod sparse;
 pub mod xattr;
