@@ -3,5 +3,6 @@
 pub mod listing;
 pub mod meta;
 pub mod names;
+pub mod pattern;
 pub mod sparse;
 pub mod xattr;
