@@ -214,9 +214,14 @@ impl<'a> ChunkStore<'a> {
                 .finish(&self.signing, &*self.repository.seams.entropy)
                 .and_then(|written| self.note_written(written));
             if let Err(error) = done {
-                lock(&self.failure).get_or_insert(error);
+                self.fail(error);
             }
         }
+    }
+
+    /// Remembers a failure on a thread that cannot return it; the next call reports it.
+    pub fn fail(&self, error: RepoError) {
+        lock(&self.failure).get_or_insert(error);
     }
 
     /// Stores every begun block and hands over every open pack. To be called when no thread adds any more.
