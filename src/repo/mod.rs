@@ -5,6 +5,7 @@ pub mod crypt;
 pub mod error;
 pub mod format;
 pub mod header;
+pub mod heads;
 pub mod index;
 pub mod journal;
 pub mod keys;
