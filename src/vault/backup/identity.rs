@@ -30,9 +30,8 @@ pub fn node_id(
 ) -> Result<NodeId, VaultError> {
     let path = state.join("nodes.json");
     let mut known: BTreeMap<String, BTreeMap<String, String>> = match std::fs::read(&path) {
-        Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| {
-            VaultError::local("read", &path, io::Error::new(io::ErrorKind::InvalidData, error))
-        })?,
+        Ok(bytes) => serde_json::from_slice(&bytes)
+            .map_err(|error| VaultError::local("read", &path, io::Error::new(io::ErrorKind::InvalidData, error)))?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeMap::new(),
         Err(error) => return Err(VaultError::local("read", &path, error)),
     };

@@ -1,8 +1,8 @@
 //! The threads of a backup and how they end: lister threads, the walk, readers on rayon, the assembler, the
 //! publisher. Every channel is bounded; every end, good or bad, ends all of them.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crossbeam_channel::{Receiver, bounded, unbounded};
 
@@ -119,7 +119,6 @@ pub fn walk(
             Outcomes::new(order_out, &permits),
             plan.problems,
             plan.next_state,
-            plan.trusted,
             clock,
         );
         let permits = &permits;
@@ -229,12 +228,7 @@ impl<'r, 'a> Readers<'r, 'a> {
 
     /// Compresses a block of a large file on another thread if there is likely to be an idle one; a reader that
     /// is ahead of all others does it itself, which also bounds the blocks in memory.
-    fn store_block<'s>(
-        &'s self,
-        tasks: &rayon::ScopeFifo<'s>,
-        large: bool,
-        block: Filler,
-    ) -> Result<(), RepoError> {
+    fn store_block<'s>(&'s self, tasks: &rayon::ScopeFifo<'s>, large: bool, block: Filler) -> Result<(), RepoError> {
         if !large || self.spread.fetch_add(1, Ordering::Relaxed) >= self.threads * 2 {
             if large {
                 self.spread.fetch_sub(1, Ordering::Relaxed);

@@ -8,10 +8,10 @@ use crate::base::id::ChunkId;
 use crate::repo::RepoError;
 use crate::repo::tree::writer::{DirectoryWriter, encode_entry};
 use crate::repo::tree::{Entry, EntryKind, FileContent, Owner};
+use crate::vault::VaultError;
 use crate::vault::backup::item::{Reader, Reading, Stop};
 use crate::vault::backup::store::{Lane, TreeChunks};
 use crate::vault::backup::{Source, identity};
-use crate::vault::VaultError;
 
 /// A stream's entry in the root, and its length in bytes.
 pub struct Streamed {
@@ -56,11 +56,7 @@ pub fn read(source: &Source, reading: &Reading<'_>, now: Timestamp) -> Result<St
     }
 }
 
-fn store(
-    reading: &Reading<'_>,
-    input: &mut dyn Read,
-    what: &str,
-) -> Result<(Option<FileContent>, u64), VaultError> {
+fn store(reading: &Reading<'_>, input: &mut dyn Read, what: &str) -> Result<(Option<FileContent>, u64), VaultError> {
     let spread = |block| reading.store.store_block(Lane::Data, block);
     let mut reader = Reader::new(reading, Vec::new(), &spread);
     let read = reader.read_stream(input);
