@@ -1,4 +1,11 @@
 //! Every behaviour test of the project, one file each, in one binary.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test ends by panicking; clippy only knows that of functions marked as tests"
+)]
 
 #[path = "../support/conformance.rs"]
 mod conformance;
@@ -8,5 +15,10 @@ mod keys_config;
 mod keys_fixture;
 mod keys_slots;
 mod keys_unlock;
+#[path = "../support/faulty_disk.rs"]
+mod faulty_disk;
+#[path = "../support/skip.rs"]
+mod skip;
 
 mod storage_conformance;
+mod storage_faulty_disk;
