@@ -1,5 +1,6 @@
 //! Every behaviour test of the project, one file each, in one binary.
 
+mod envelope_flips;
 mod journal_log;
 mod journal_session;
 mod keys_config;
