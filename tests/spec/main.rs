@@ -9,6 +9,7 @@
 
 #[path = "../support/conformance.rs"]
 mod conformance;
+mod envelope_flips;
 mod journal_log;
 mod journal_session;
 mod keys_config;
