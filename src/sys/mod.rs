@@ -1,7 +1,10 @@
 //! Files as the operating system has them: walking, metadata, opening beneath a directory.
 
+pub mod apply;
+pub mod beneath;
 pub mod meta;
 pub mod names;
 pub mod pattern;
+pub mod remove;
 pub mod sparse;
 pub mod xattr;
