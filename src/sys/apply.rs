@@ -194,7 +194,7 @@ fn drop_xattrs(
 }
 
 fn times(mtime: Timestamp) -> Timestamps {
-    let omit = Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT.into() };
+    let omit = Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT };
     Timestamps { last_access: omit, last_modification: Timespec { tv_sec: mtime.seconds, tv_nsec: mtime.nanos.into() } }
 }
 
