@@ -68,6 +68,14 @@ pub enum RepoError {
         /// The chunk.
         id: ChunkId,
     },
+    /// A tree chunk whose bytes are what was stored, but what was stored cannot be a tree.
+    #[error("tree {id} is malformed: {why}")]
+    BadTree {
+        /// The chunk.
+        id: ChunkId,
+        /// What does not fit.
+        why: String,
+    },
     /// Text that names no snapshot, or several.
     #[error("{0}")]
     Snapshot(SnapshotLookup),
@@ -145,11 +153,15 @@ impl Hint for RepoError {
             Self::WrongPassword { .. } => {
                 "check the password file; a recovery key opens it too: `dssvault key add --recovery-key-file F`"
             }
+<<<<<<< HEAD
+            Self::Damaged { .. } | Self::ChunkMissing { .. } | Self::BadTree { .. } => {
+=======
             Self::WrongPasswordOrDamaged { .. } => {
                 "check the password; if it is right its slot is damaged: use the recovery key or another password"
             }
             Self::RecoveryWords(_) => "compare the words with the printed recovery key",
             Self::Damaged { .. } | Self::ChunkMissing { .. } => {
+>>>>>>> main
                 "run `dssvault check --read-data` to learn which snapshots and files need it"
             }
             Self::TooNew { .. } => "install the current version of dssvault",
