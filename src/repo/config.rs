@@ -5,23 +5,8 @@ use crate::base::id::RepositoryId;
 use crate::codec::chunk::ChunkSizes;
 use crate::codec::sign::SigningPublic;
 use crate::repo::error::RepoError;
+pub use crate::storage::CreateMethod;
 use crate::storage::Storage;
-
-/// How the store creates an object without overwriting one; found out by `init`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, minicbor::Encode, minicbor::Decode, serde::Serialize)]
-#[cbor(index_only)]
-#[serde(rename_all = "snake_case")]
-pub enum CreateMethod {
-    /// Temporary file, then `link`.
-    #[n(0)]
-    HardLink,
-    /// `O_EXCL` at the final name.
-    #[n(1)]
-    Exclusive,
-    /// A conditional request of an object store.
-    #[n(2)]
-    Conditional,
-}
 
 /// Parameters fixed for the repository's life, and those the owner may change.
 #[derive(Debug, Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode, serde::Serialize)]
