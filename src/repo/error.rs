@@ -3,6 +3,7 @@
 use crate::base::hint::Hint;
 use crate::base::id::ChunkId;
 use crate::base::object::ObjectName;
+use crate::repo::keys::BadWords;
 use crate::storage::StorageError;
 
 /// A failed operation on a repository.
@@ -29,6 +30,22 @@ pub enum RepoError {
         /// The place.
         location: String,
     },
+    /// No readable slot opens with this password or these words, and some slots cannot be read.
+    #[error(
+        "no readable key slot of the repository at {location} opens with this password or recovery key, and {damaged} \
+         could not be read: {first}"
+    )]
+    WrongPasswordOrDamaged {
+        /// The place.
+        location: String,
+        /// How many slots could not be read.
+        damaged: usize,
+        /// What is wrong with the first of them.
+        first: Box<Self>,
+    },
+    /// What was offered as recovery words cannot be.
+    #[error(transparent)]
+    RecoveryWords(#[from] BadWords),
     /// Stored bytes are not what they must be.
     #[error("{name} is damaged: {why}")]
     Damaged {
@@ -115,6 +132,10 @@ impl Hint for RepoError {
             Self::WrongPassword { .. } => {
                 "check the password file; a recovery key opens it too: `dssvault key add --recovery-key-file F`"
             }
+            Self::WrongPasswordOrDamaged { .. } => {
+                "check the password; if it is right its slot is damaged: use the recovery key or another password"
+            }
+            Self::RecoveryWords(_) => "compare the words with the printed recovery key",
             Self::Damaged { .. } | Self::ChunkMissing { .. } => {
                 "run `dssvault check --read-data` to learn which snapshots and files need it"
             }

@@ -1,1 +1,4 @@
 //! Every behaviour test of the project, one file each, in one binary.
+
+mod keys_fixture;
+mod keys_unlock;
