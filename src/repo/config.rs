@@ -7,16 +7,12 @@ use crate::codec::chunk::ChunkSizes;
 use crate::codec::sign::{SigningPublic, SigningSecret};
 use crate::repo::crypt::{PUBLIC_KEY_BYTES, public_key};
 use crate::repo::error::RepoError;
-<<<<<<< HEAD
-pub use crate::storage::CreateMethod;
-use crate::storage::Storage;
-=======
 use crate::repo::format::{KNOWN_FEATURES, object_bytes_max};
 use crate::repo::header::XWING_KEM_ID;
 use crate::repo::plain;
 use crate::repo::secrets::Secrets;
+pub use crate::storage::CreateMethod;
 use crate::storage::{Published, Storage};
->>>>>>> keys
 
 /// Parameters fixed for the repository's life, and those the owner may change.
 #[derive(Debug, Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode, serde::Serialize)]

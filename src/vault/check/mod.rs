@@ -1,6 +1,13 @@
 //! Checking: does everything a snapshot needs exist, and is it what was stored?
 
+mod findings;
+mod names;
+mod pack;
+mod storage_only;
+mod workers;
+
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::repo::Repository;
 use crate::storage::Storage;
@@ -71,6 +78,8 @@ pub fn run(_repository: &Repository, _read: ReadData, _context: Context<'_>) -> 
 }
 
 /// Checks without keys: every object's bytes against its name or checksum.
-pub fn storage_only(_storage: &Arc<dyn Storage>, _context: Context<'_>) -> Result<CheckReport, VaultError> {
-    unimplemented!("helper: check")
+pub fn storage_only(storage: &Arc<dyn Storage>, context: Context<'_>) -> Result<CheckReport, VaultError> {
+    let begun = Instant::now();
+    let report = storage_only::run(storage, context)?;
+    Ok(CheckReport { seconds: begun.elapsed().as_secs_f64(), ..report })
 }
