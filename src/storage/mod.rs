@@ -4,6 +4,8 @@
 
 pub mod error;
 pub mod local;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 pub use error::StorageError;
 

@@ -1,6 +1,8 @@
 //! Files as the operating system has them: walking, metadata, opening beneath a directory.
 
+pub mod listing;
 pub mod meta;
 pub mod names;
+pub mod pattern;
 pub mod sparse;
 pub mod xattr;
