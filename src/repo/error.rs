@@ -95,6 +95,9 @@ pub enum RepoError {
         /// The session.
         session: crate::base::id::SessionId,
     },
+    /// Stopped on request.
+    #[error("interrupted")]
+    Interrupted,
 }
 
 /// Why a snapshot could not be chosen.
@@ -145,6 +148,7 @@ impl Hint for RepoError {
             Self::Local { .. } => "choose another place with `--cache-dir`, or mend its permissions",
             Self::KeyCost { .. } => "the slot is damaged or hostile; open the repository with another key",
             Self::Fenced { .. } => "run the backup again",
+            Self::Interrupted => "run the command again: it continues from what was stored",
         };
         Some(text.to_owned())
     }
