@@ -17,7 +17,7 @@ use crate::vault::{Context, VaultError};
 
 /// Files and directories named for each snapshot, at most.
 const NAMED_PER_SNAPSHOT: usize = 100;
-/// Files and directories named in all, at most.
+/// Files and directories named in all; beyond that, one for each snapshot.
 const NAMED_MAX: usize = 10_000;
 
 /// What naming works with.
@@ -56,7 +56,7 @@ enum Step {
 impl Affected<'_> {
     /// Names what one snapshot lost.
     pub fn snapshot(&mut self, snapshot: &SnapshotId, root: ChunkId) -> Result<(), VaultError> {
-        let limit = NAMED_PER_SNAPSHOT.min(NAMED_MAX - self.named.min(NAMED_MAX));
+        let limit = if self.named < NAMED_MAX { NAMED_PER_SNAPSHOT } else { 1 };
         let mut named = 0;
         let mut path = Vec::new();
         let mut stack = Vec::new();
@@ -66,7 +66,7 @@ impl Affected<'_> {
                 return Err(VaultError::Interrupted);
             }
             if named >= limit {
-                self.findings.damage(place(snapshot, b""), "more of it is lost; a restore names all of it");
+                self.findings.damage(place(snapshot, b""), "more of it may be lost; a restore names all of it");
                 break;
             }
             path.truncate(frame.path_bytes);
@@ -134,7 +134,7 @@ impl Affected<'_> {
         if let Some(cause) = ids.iter().find_map(|id| self.cause_of(id)) {
             return Some(cause);
         }
-        let Some(below) = depth.checked_sub(1) else { return None };
+        let below = depth.checked_sub(1)?;
         ids.iter().find_map(|id| match self.chunks.read(id).ok().and_then(|bytes| list_ids(&bytes)) {
             Some(ids) => self.lost_of_ids(&ids, below),
             None => Some(format!("chunk {id} cannot be read")),

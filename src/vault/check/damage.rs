@@ -47,7 +47,8 @@ impl Damage {
         let bad = self.lock();
         let say = |(pack, blocks): (&u32, &BTreeMap<u32, Option<String>>)| {
             let cause = blocks.values().flatten().next()?;
-            let more = if blocks.len() > 1 { format!(" (and {} more blocks)", blocks.len() - 1) } else { String::new() };
+            let more =
+                if blocks.len() > 1 { format!(" (and {} more blocks)", blocks.len() - 1) } else { String::new() };
             Some((*pack, format!("{cause}{more}")))
         };
         bad.blocks.iter().filter_map(say).collect()

@@ -135,8 +135,7 @@ impl Job<'_> {
         let Some(signer) = self.repository.signer(header.writer) else {
             return Some("its writer is unknown".to_owned());
         };
-        let subject =
-            Subject { repository: header.repository, kind: header.kind, epoch: header.epoch, name: "" };
+        let subject = Subject { repository: header.repository, kind: header.kind, epoch: header.epoch, name: "" };
         signer.verify(subject, &stream.signed, &stream.signature).err().map(|why| why.to_string())
     }
 }
@@ -197,7 +196,10 @@ impl Plan {
     fn summary(&self, bad: &[u32]) -> Option<String> {
         let first = bad.first()?;
         let of = self.blocks.len();
-        Some(format!("{} of its {of} blocks cannot be read or hold other content (the first is block {first})", bad.len()))
+        Some(format!(
+            "{} of its {of} blocks cannot be read or hold other content (the first is block {first})",
+            bad.len()
+        ))
     }
 }
 

@@ -31,6 +31,7 @@ pub fn run(storage: &Arc<dyn Storage>, context: Context<'_>) -> Result<CheckRepo
     context.progress.on(Event::Phase { phase: Phase::Storage, total: Some(total) });
     workers::each(
         &entries,
+        workers::PACK_WORKERS,
         context.cancel,
         || (),
         |(), entry| {

@@ -120,9 +120,8 @@ impl Walk<'_> {
             }
         }
         placed.sort_unstable_by_key(|(place, _)| *place);
-        let same_block = |a: &(ChunkPlace, Pending), b: &(ChunkPlace, Pending)| {
-            (a.0.pack, a.0.block) == (b.0.pack, b.0.block)
-        };
+        let same_block =
+            |a: &(ChunkPlace, Pending), b: &(ChunkPlace, Pending)| (a.0.pack, a.0.block) == (b.0.pack, b.0.block);
         Ok(placed.chunk_by(same_block).map(<[_]>::to_vec).collect())
     }
 

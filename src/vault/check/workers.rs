@@ -6,19 +6,22 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::base::cancel::Cancel;
 use crate::vault::VaultError;
 
-/// Workers at most. One needs up to 24 MiB (a run of blocks, an expanded block, a table).
-const WORKERS_MAX: usize = 8;
+/// Workers that read packs. One needs up to 24 MiB (a run of blocks, an expanded block, a table).
+pub const PACK_WORKERS: usize = 8;
+/// Workers that load index segments. One needs up to three times a segment's body of 16 MiB.
+pub const SEGMENT_WORKERS: usize = 2;
 
-/// Does `work` once for every item, in about the order of the list, on the threads of rayon. `scratch` makes
-/// what a worker reuses. Ends with `Interrupted` when a stop is asked for.
+/// Does `work` once for every item, in about the order of the list, on at most `most` threads of rayon. `scratch`
+/// makes what a worker reuses. Ends with `Interrupted` when a stop is asked for.
 pub fn each<T: Sync, S>(
     items: &[T],
+    most: usize,
     cancel: &Cancel,
     scratch: impl Fn() -> S + Sync,
     work: impl Fn(&mut S, &T) + Sync,
 ) -> Result<(), VaultError> {
     let next = AtomicUsize::new(0);
-    let crew = rayon::current_num_threads().min(WORKERS_MAX).min(items.len());
+    let crew = rayon::current_num_threads().min(most).min(items.len());
     rayon::scope(|scope| {
         for _ in 0..crew {
             scope.spawn(|_| {
@@ -44,7 +47,7 @@ mod tests {
         let sum = AtomicU64::new(0);
         let items: Vec<u64> = (1..=1000).collect();
         let work = |(): &mut (), item: &u64| _ = sum.fetch_add(*item, Ordering::Relaxed);
-        each(&items, &Cancel::default(), || (), work).unwrap();
+        each(&items, 4, &Cancel::default(), || (), work).unwrap();
         assert_eq!(sum.into_inner(), 500_500);
     }
 
@@ -55,8 +58,8 @@ mod tests {
             cancel.request();
             done.fetch_add(1, Ordering::Relaxed);
         };
-        let outcome = each(&[0; 1000], &cancel, || (), work);
+        let outcome = each(&[0; 1000], 4, &cancel, || (), work);
         assert!(matches!(outcome, Err(VaultError::Interrupted)));
-        assert!(done.into_inner() <= WORKERS_MAX);
+        assert!(done.into_inner() <= 4);
     }
 }
