@@ -5,6 +5,7 @@ mod create;
 mod handles;
 mod layout;
 mod list;
+pub mod probe;
 mod publish;
 mod stage;
 mod sweep;
@@ -68,7 +69,9 @@ impl LocalStore {
             io::ErrorKind::NotFound => StorageError::NotFound { name: name.clone(), location: self.location() },
             _ => self.read_failed("open", name, source),
         };
-        if self.place.create == CreateMethod::Exclusive && publish::settled_bytes(&path).map_err(failed)? == 0 {
+        if self.place.create == CreateMethod::Exclusive
+            && publish::settled_bytes(&path, publish::PATIENCE).map_err(failed)? == 0
+        {
             return Err(StorageError::Unfinished { name: name.clone(), location: self.location() });
         }
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;

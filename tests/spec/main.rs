@@ -2,3 +2,7 @@
 
 mod keys_fixture;
 mod keys_unlock;
+#[path = "../support/conformance.rs"]
+mod conformance;
+
+mod storage_conformance;

@@ -64,7 +64,9 @@ fn add(
     let Some(metadata) = still_there(place, entry, entry.metadata())? else { return Ok(()) };
     let mut bytes = metadata.len();
     if bytes == 0 && place.create == CreateMethod::Exclusive {
-        let Some(settled) = still_there(place, entry, publish::settled_bytes(&entry.path()))? else { return Ok(()) };
+        let Some(settled) = still_there(place, entry, publish::settled_bytes(&entry.path(), publish::PATIENCE))? else {
+            return Ok(());
+        };
         bytes = settled;
     }
     found.push(ObjectEntry { name, bytes, created: modified(&metadata) });

@@ -19,7 +19,7 @@ use crate::base::object::ObjectName;
 use crate::storage::{CreateMethod, Published, StorageError};
 
 /// How long a claim of another writer is waited for. Only a rename separates it from a whole object.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// Names the file at `temporary`, which is whole and durable, unless the name is taken.
@@ -61,15 +61,17 @@ fn by_rename(place: &Place, temporary: &Path, name: &ObjectName) -> Result<Publi
     let path = place.path(name);
     match rustix::fs::renameat_with(CWD, temporary, CWD, &path, RenameFlags::NOREPLACE) {
         Ok(()) => Ok(Published::Created),
-        Err(Errno::EXIST | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => by_claim(place, temporary, name),
+        Err(Errno::EXIST | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+            by_claim(place, temporary, name, PATIENCE)
+        }
         Err(error) => Err(place.failed("rename", &path, error.into())),
     }
 }
 
 /// Claims the name, then puts the object over the claim.
-fn by_claim(place: &Place, temporary: &Path, name: &ObjectName) -> Result<Published, StorageError> {
+fn by_claim(place: &Place, temporary: &Path, name: &ObjectName, patience: Duration) -> Result<Published, StorageError> {
     let path = place.path(name);
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + patience;
     loop {
         if claim(place, &path).map_err(|source| place.failed("create", &path, source))? {
             return over_claim(place, temporary, &path);
@@ -115,13 +117,107 @@ fn over_claim(place: &Place, temporary: &Path, path: &Path) -> Result<Published,
 }
 
 /// Waits until a file that another writer has claimed is whole, or patience ends. Returns its size.
-pub(super) fn settled_bytes(file: &Path) -> io::Result<u64> {
-    let deadline = Instant::now() + PATIENCE;
+pub(super) fn settled_bytes(file: &Path, patience: Duration) -> io::Result<u64> {
+    let deadline = Instant::now() + patience;
     loop {
         let bytes = fs::symlink_metadata(file)?.len();
         if bytes > 0 || Instant::now() >= deadline {
             return Ok(bytes);
         }
         std::thread::sleep(PAUSE);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tempfile::TempDir;
+
+    use super::super::layout::Modes;
+    use super::*;
+    use crate::base::object::ObjectKind;
+
+    const SHORT: Duration = Duration::from_millis(50);
+
+    fn place() -> (TempDir, Place) {
+        let directory = tempfile::tempdir().unwrap();
+        fs::create_dir(directory.path().join("snapshots")).unwrap();
+        fs::create_dir_all(directory.path().join("packs/ab")).unwrap();
+        let place = Place::new(directory.path().to_owned(), CreateMethod::Exclusive, Modes::default());
+        (directory, place)
+    }
+
+    fn name(kind: ObjectKind) -> ObjectName {
+        ObjectName::new(kind, "abcdef").unwrap()
+    }
+
+    fn write(place: &Place, file: &str, content: &[u8]) -> std::path::PathBuf {
+        let path = place.root.join(file);
+        fs::write(&path, content).unwrap();
+        path
+    }
+
+    #[test]
+    fn of_many_claims_exactly_one_wins_and_all_see_its_object() {
+        let (_directory, place) = place();
+        for _ in 0..20 {
+            let (start, winners) = (Barrier::new(16), AtomicUsize::new(0));
+            std::thread::scope(|scope| {
+                for thread in 0..16_u8 {
+                    let (place, start, winners) = (&place, &start, &winners);
+                    scope.spawn(move || {
+                        let temporary = write(place, &thread.to_string(), &[thread; 100]);
+                        start.wait();
+                        match by_claim(place, &temporary, &name(ObjectKind::Snapshot), PATIENCE).unwrap() {
+                            Published::Created => winners.fetch_add(1, Ordering::SeqCst),
+                            Published::AlreadyThere => 0,
+                        };
+                        assert_eq!(fs::read(place.path(&name(ObjectKind::Snapshot))).unwrap().len(), 100);
+                    });
+                }
+            });
+            assert_eq!(winners.into_inner(), 1);
+            fs::remove_file(place.path(&name(ObjectKind::Snapshot))).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_name_claimed_by_a_dead_writer_is_never_taken_over() {
+        let (_directory, place) = place();
+        write(&place, "snapshots/abcdef", b"");
+        let temporary = write(&place, "temporary", b"later");
+        let error = by_claim(&place, &temporary, &name(ObjectKind::Snapshot), SHORT).unwrap_err();
+        assert!(matches!(error, StorageError::Unfinished { .. }), "{error}");
+        assert_eq!(fs::read(place.path(&name(ObjectKind::Snapshot))).unwrap(), b"");
+    }
+
+    #[test]
+    fn a_pack_whose_writer_died_is_finished_by_the_next_one() {
+        let (_directory, place) = place();
+        write(&place, "packs/ab/abcdef", b"");
+        let temporary = write(&place, "temporary", b"same bytes");
+        let published = by_claim(&place, &temporary, &name(ObjectKind::Pack), SHORT).unwrap();
+        assert_eq!(published, Published::AlreadyThere);
+        assert_eq!(fs::read(place.path(&name(ObjectKind::Pack))).unwrap(), b"same bytes");
+    }
+
+    #[test]
+    fn a_claim_that_cannot_be_filled_is_given_back() {
+        let (_directory, place) = place();
+        let missing = place.root.join("missing");
+        assert!(by_claim(&place, &missing, &name(ObjectKind::Snapshot), SHORT).is_err());
+        assert!(!place.path(&name(ObjectKind::Snapshot)).exists());
+    }
+
+    #[test]
+    fn a_link_whose_answer_was_lost_still_counts_as_ours() {
+        let (_directory, place) = place();
+        let temporary = write(&place, "temporary", b"whole");
+        let file = File::open(&temporary).unwrap();
+        fs::hard_link(&temporary, place.path(&name(ObjectKind::Snapshot))).unwrap();
+        let published = by_link(&place, &file, &temporary, &name(ObjectKind::Snapshot)).unwrap();
+        assert_eq!(published, Published::Created);
     }
 }

@@ -87,6 +87,18 @@ fn a_repository_is_only_laid_out_in_an_empty_directory() {
 }
 
 #[test]
+fn preparing_a_directory_probes_it_and_lays_it_out() {
+    let parent = tempfile::tempdir().unwrap();
+    let root = parent.path().join("vault");
+    fs::create_dir_all(root.join(".dssvault-probe-of-a-killed-init/x")).unwrap();
+    let capabilities = LocalStore::prepare(&root, Modes::default()).unwrap();
+    assert_eq!(capabilities.create_method("").unwrap(), CreateMethod::HardLink);
+    let mut folders: Vec<_> = fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    folders.sort();
+    assert_eq!(folders, ["config", "index", "journal", "keys", "packs", "sessions", "snapshots", "tmp"]);
+}
+
+#[test]
 fn an_interrupted_layout_is_completed_also_on_a_fresh_disk() {
     let directory = tempfile::tempdir().unwrap();
     fs::create_dir(directory.path().join("lost+found")).unwrap();
