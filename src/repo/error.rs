@@ -68,6 +68,14 @@ pub enum RepoError {
         /// The chunk.
         id: ChunkId,
     },
+    /// A tree chunk whose bytes are what was stored, but what was stored cannot be a tree.
+    #[error("tree {id} is malformed: {why}")]
+    BadTree {
+        /// The chunk.
+        id: ChunkId,
+        /// What does not fit.
+        why: String,
+    },
     /// Text that names no snapshot, or several.
     #[error("{0}")]
     Snapshot(SnapshotLookup),
@@ -140,6 +148,7 @@ impl Hint for RepoError {
             }
             Self::RecoveryWords(_) => "compare the words with the printed recovery key",
             Self::Damaged { .. } | Self::ChunkMissing { .. } => {
+            Self::Damaged { .. } | Self::ChunkMissing { .. } | Self::BadTree { .. } => {
                 "run `dssvault check --read-data` to learn which snapshots and files need it"
             }
             Self::TooNew { .. } => "install the current version of dssvault",
