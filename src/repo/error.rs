@@ -97,6 +97,16 @@ pub enum RepoError {
         /// Which one.
         why: String,
     },
+    /// The journal says otherwise.
+    #[error("{name} cannot be written as `{what}`: {why}")]
+    Refused {
+        /// The journal entry.
+        name: ObjectName,
+        /// The kind of entry.
+        what: &'static str,
+        /// What it would contradict.
+        why: String,
+    },
     /// The snapshot's name was taken by an abort record: the session was fenced.
     #[error("session {session} was ended by the owner; its snapshot was not committed")]
     Fenced {
@@ -156,6 +166,7 @@ impl Hint for RepoError {
             Self::Snapshot(_) => "`dssvault snapshots` lists what there is",
             Self::Local { .. } => "choose another place with `--cache-dir`, or mend its permissions",
             Self::KeyCost { .. } => "the slot is damaged or hostile; open the repository with another key",
+            Self::Refused { .. } => "somebody else was faster: look again at what there is, then decide anew",
             Self::Fenced { .. } => "run the backup again",
             Self::Interrupted => "run the command again: it continues from what was stored",
         };
