@@ -157,7 +157,6 @@ impl Hint for RepoError {
                 "check the password; if it is right its slot is damaged: use the recovery key or another password"
             }
             Self::RecoveryWords(_) => "compare the words with the printed recovery key",
-            Self::Damaged { .. } | Self::ChunkMissing { .. } => {
             Self::Damaged { .. } | Self::ChunkMissing { .. } | Self::BadTree { .. } => {
                 "run `dssvault check --read-data` to learn which snapshots and files need it"
             }

@@ -1,8 +1,8 @@
 //! Files as the operating system has them: walking, metadata, opening beneath a directory.
 
-pub mod listing;
 pub mod apply;
 pub mod beneath;
+pub mod listing;
 pub mod meta;
 pub mod names;
 pub mod pattern;

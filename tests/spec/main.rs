@@ -1,12 +1,12 @@
 //! Every behaviour test of the project, one file each, in one binary.
 
+#[path = "../support/conformance.rs"]
+mod conformance;
 mod journal_log;
 mod journal_session;
 mod keys_config;
 mod keys_fixture;
 mod keys_slots;
 mod keys_unlock;
-#[path = "../support/conformance.rs"]
-mod conformance;
 
 mod storage_conformance;
