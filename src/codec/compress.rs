@@ -72,7 +72,7 @@ impl Inflater {
 
     /// Expands one frame to exactly `length` bytes into `output` (replaced). The caller has bounded `length`.
     pub fn inflate(&mut self, frame: &[u8], length: usize, output: &mut Vec<u8>) -> Result<(), BadFrame> {
-        output.clear();
+        // Not cleared first: only what the buffer grows by needs zeros, everything is overwritten anyway.
         output.resize(length, 0);
         match self.0.decompress_to_buffer(frame, output.as_mut_slice()) {
             Ok(expanded) if expanded == length => Ok(()),

@@ -66,14 +66,20 @@ impl ObjectCipher {
 
     /// Checks and decrypts in place; on success the tag is gone.
     pub fn open(&self, domain: Domain, slot: u64, bytes: &mut Vec<u8>) -> Result<(), Unsealable> {
+        let length = self.open_slice(domain, slot, bytes)?.len();
+        bytes.truncate(length);
+        Ok(())
+    }
+
+    /// As [`open`](Self::open), within a larger buffer: gives the plaintext, which stands where the seal began.
+    pub fn open_slice<'a>(&self, domain: Domain, slot: u64, bytes: &'a mut [u8]) -> Result<&'a [u8], Unsealable> {
         let length = bytes.len().checked_sub(TAG_BYTES).ok_or(Unsealable)?;
         let (text, tag) = bytes.split_at_mut(length);
         let tag = Tag::try_from(&*tag).map_err(|_| Unsealable)?;
         self.cipher
-            .decrypt_inout_detached(&nonce(domain, slot), &self.aad(domain, slot), text.into(), &tag)
+            .decrypt_inout_detached(&nonce(domain, slot), &self.aad(domain, slot), (&mut *text).into(), &tag)
             .map_err(|_| Unsealable)?;
-        bytes.truncate(length);
-        Ok(())
+        Ok(text)
     }
 
     fn aad(&self, domain: Domain, slot: u64) -> [u8; 44] {

@@ -153,15 +153,11 @@ impl Hint for RepoError {
             Self::WrongPassword { .. } => {
                 "check the password file; a recovery key opens it too: `dssvault key add --recovery-key-file F`"
             }
-<<<<<<< HEAD
-            Self::Damaged { .. } | Self::ChunkMissing { .. } | Self::BadTree { .. } => {
-=======
             Self::WrongPasswordOrDamaged { .. } => {
                 "check the password; if it is right its slot is damaged: use the recovery key or another password"
             }
             Self::RecoveryWords(_) => "compare the words with the printed recovery key",
-            Self::Damaged { .. } | Self::ChunkMissing { .. } => {
->>>>>>> main
+            Self::Damaged { .. } | Self::ChunkMissing { .. } | Self::BadTree { .. } => {
                 "run `dssvault check --read-data` to learn which snapshots and files need it"
             }
             Self::TooNew { .. } => "install the current version of dssvault",

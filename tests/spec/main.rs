@@ -10,14 +10,14 @@
 #[path = "../support/conformance.rs"]
 mod conformance;
 mod envelope_flips;
+#[path = "../support/faulty_disk.rs"]
+mod faulty_disk;
 mod journal_log;
 mod journal_session;
 mod keys_config;
 mod keys_fixture;
 mod keys_slots;
 mod keys_unlock;
-#[path = "../support/faulty_disk.rs"]
-mod faulty_disk;
 #[path = "../support/skip.rs"]
 mod skip;
 
