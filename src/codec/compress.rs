@@ -31,7 +31,7 @@ impl Deflater {
     /// Compresses `input` into `output` (replaced). Returns `false`, with `output` undefined, if the result
     /// would not be at least one thirty-second smaller than the input: such data is better stored as it is.
     pub fn deflate(&mut self, input: &[u8], output: &mut Vec<u8>) -> bool {
-        let bound = input.len().saturating_sub((input.len() / 32).max(1));
+        let bound = input.len() - input.len() / 32;
         if bound == 0 || self.looks_incompressible(input) {
             return false;
         }

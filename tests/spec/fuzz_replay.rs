@@ -13,8 +13,8 @@ fn fuzz(folder: &str) -> PathBuf {
 }
 
 fn names_in(folder: &Path) -> BTreeSet<String> {
-    let entries = std::fs::read_dir(folder).map(|entries| entries.map(Result::unwrap).collect()).unwrap_or(Vec::new());
-    entries.iter().map(|entry| entry.file_name().into_string().unwrap()).collect()
+    let Ok(entries) = std::fs::read_dir(folder) else { return BTreeSet::new() };
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
 
 fn target_names() -> BTreeSet<String> {
