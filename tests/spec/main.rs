@@ -23,3 +23,17 @@ mod skip;
 
 mod storage_conformance;
 mod storage_faulty_disk;
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "helpers of tests may fail and speak as tests may; clippy.toml reaches only into #[test] functions"
+)]
+
+#[path = "../support/skip.rs"]
+mod skip;
+
+mod fuzz_replay;
+mod layers;
