@@ -1,2 +1,1 @@
 //! Every behaviour test of the project, one file each, in one binary.
-
