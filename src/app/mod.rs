@@ -1,5 +1,6 @@
 //! The only place where parts are assembled: locations become stores, settings become an opened repository.
 
+pub mod demo;
 pub mod error;
 pub mod folders;
 pub mod limits;

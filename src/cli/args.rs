@@ -137,7 +137,8 @@ mod tests {
             open.extend(command.get_subcommands().filter(|inner| inner.get_name() != "help"));
             let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
             assert!(examples.starts_with("Example"), "{name} has no examples");
-            assert!(examples.lines().all(|line| line.chars().count() <= 90), "{name}: an example is too wide");
+            let widest = examples.lines().map(|line| line.chars().count()).max();
+            assert!(widest <= Some(88), "{name}: an example is too wide");
         }
     }
 

@@ -20,8 +20,8 @@ Examples:
   dssvault -r /srv/vault restore 1a2b3c4d -t / --dry-run
   dssvault -r /srv/vault restore latest -t /srv/copy --delete --owner current
 
-Files of /data/dss come back as TARGET/data/dss/...; with SNAPSHOT:PATH the content of PATH
-lands directly in TARGET. Exit status 1: something could not be brought back and is listed.";
+Files of /data/dss come back as TARGET/data/dss/...; with SNAPSHOT:PATH the content of
+PATH lands directly in TARGET. Exit status 1: something could not be brought back.";
 
 /// Whose files they become.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -148,7 +148,34 @@ mod tests {
 
     #[test]
     fn the_json_names_what_restic_names_alike() {
-        insta::assert_snapshot!(serde_json::to_string_pretty(&view()).unwrap(), @"");
+        insta::assert_snapshot!(serde_json::to_string_pretty(&view()).unwrap(), @r#"
+        {
+          "message_type": "summary",
+          "dry_run": false,
+          "snapshot_id": "abababababababababababababababab",
+          "parent": null,
+          "files_read": 12,
+          "files_unmodified": 1188,
+          "dirs": 34,
+          "others": 5,
+          "bytes_read": 5242880,
+          "data_blobs": 40,
+          "data_added": 4194304,
+          "data_added_packed": 1048576,
+          "total_files_processed": 1200,
+          "total_bytes_processed": 3221225472,
+          "total_duration": 2.5,
+          "backup_start": "2025-11-22T07:15:00Z",
+          "backup_end": "2025-11-22T07:15:02.5Z",
+          "excluded": {
+            "entries": 0,
+            "bytes": 0,
+            "rules": []
+          },
+          "problem_count": 0,
+          "problems": []
+        }
+        "#);
     }
 
     #[test]

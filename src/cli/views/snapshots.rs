@@ -199,6 +199,42 @@ pub(in crate::cli) mod tests {
 
     #[test]
     fn the_json_is_an_array_as_restic_prints_it() {
-        insta::assert_snapshot!(serde_json::to_string_pretty(&listing().0[0]).unwrap(), @"");
+        insta::assert_snapshot!(serde_json::to_string_pretty(&listing().0[0]).unwrap(), @r#"
+        {
+          "id": "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+          "short_id": "aaaaaaaa",
+          "time": "2025-11-22T07:15:00Z",
+          "tree": "0303030303030303030303030303030303030303030303030303030303030303",
+          "parent": null,
+          "paths": [
+            "/data/dss"
+          ],
+          "hostname": "dss-1",
+          "username": "dataiku",
+          "node": {
+            "id": "02020202020202020202020202020202",
+            "label": "design"
+          },
+          "tags": [
+            "nightly"
+          ],
+          "consistency": "live",
+          "program_version": "dssvault 0.1.0",
+          "summary": {
+            "backup_start": "2025-11-22T07:15:00Z",
+            "backup_end": "2025-11-22T07:15:02.5Z",
+            "total_files_processed": 1200,
+            "total_bytes_processed": 3221225472,
+            "dirs": 34,
+            "others": 5,
+            "files_read": 12,
+            "bytes_read": 5242880,
+            "data_blobs": 40,
+            "data_added": 4194304,
+            "data_added_packed": 1048576,
+            "problem_count": 0
+          }
+        }
+        "#);
     }
 }

@@ -67,6 +67,16 @@ mod tests {
             chunks: 12_345,
             classes: vec![class("keys", 2, 700), class("packs", 60, 1 << 30)],
         });
-        insta::assert_snapshot!(view.text(), @"");
+        insta::assert_snapshot!(view.text(), @r"
+        snapshots  3
+        logical    9.00 GiB in all snapshots together
+        unique     3.00 GiB in 12,345 chunks
+        stored     1.00 GiB, compressed and encrypted
+        ratio      9.0 logical bytes for each stored one
+
+        class  objects    stored
+        keys         2     700 B
+        packs       60  1.00 GiB
+        ");
     }
 }
