@@ -11,7 +11,7 @@ use crate::repo::format::{KNOWN_FEATURES, object_bytes_max};
 use crate::repo::header::XWING_KEM_ID;
 use crate::repo::plain;
 use crate::repo::secrets::Secrets;
-use crate::storage::{Published, Storage};
+use crate::storage::{Published, Storage, StorageError};
 
 /// How the store creates an object without overwriting one; found out by `init`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, minicbor::Encode, minicbor::Decode, serde::Serialize)]
@@ -161,6 +161,8 @@ impl Survey {
             let number = name.number().unwrap_or(u64::MAX);
             match read(storage, name) {
                 Ok((config, owner)) => survey.valid.push((number, config, owner)),
+                // What a second try may read must not be passed over for an older number.
+                Err(RepoError::Storage(fault @ StorageError::Io { .. })) => return Err(fault.into()),
                 Err(fault) => survey.faults.push((number, fault)),
             }
         }

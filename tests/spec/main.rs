@@ -1,4 +1,5 @@
 //! Every behaviour test of the project, one file each, in one binary.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed test is a panic")]
 
 mod envelope_flips;
 mod envelope_vectors;
