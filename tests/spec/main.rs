@@ -6,12 +6,14 @@
     clippy::print_stdout,
     reason = "a test ends by panicking; clippy only knows that of functions marked as tests"
 )]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed test is a panic")]
 
 #[path = "../support/conformance.rs"]
 mod conformance;
 mod envelope_flips;
 #[path = "../support/faulty_disk.rs"]
 mod faulty_disk;
+mod envelope_vectors;
 mod journal_log;
 mod journal_session;
 mod keys_config;
