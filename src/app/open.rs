@@ -9,15 +9,13 @@ use crate::app::AppError;
 use crate::app::folders::FolderRoots;
 use crate::base::cancel::Cancel;
 use crate::base::clock::SystemClock;
-use crate::base::object::ObjectKind;
 use crate::base::progress::Progress;
 use crate::base::random::SystemEntropy;
-use crate::repo::config::CreateMethod;
 use crate::repo::keys::Credential;
 use crate::repo::repository::Seams;
 use crate::repo::{RepoError, Repository};
-use crate::storage::Storage;
-use crate::storage::local::LocalStore;
+use crate::storage::local::{LocalStore, Modes};
+use crate::storage::{CreateMethod, Storage};
 use crate::vault::Context;
 use crate::vault::context::Folders;
 
@@ -47,16 +45,33 @@ impl Location {
         }
     }
 
-    /// The store at this place.
-    pub fn store(&self) -> Result<Arc<dyn Storage>, AppError> {
+    /// The store of a repository that is there. Asked before any password is, so that a mistyped path is told as
+    /// such.
+    pub fn existing_store(&self) -> Result<Arc<dyn Storage>, AppError> {
         match self {
-            Self::Local(path) => Ok(Arc::new(LocalStore::new(path))),
+            Self::Local(path) if !LocalStore::exists(path)? => {
+                Err(RepoError::NoRepository { location: self.text() }.into())
+            }
+            // Good for reading anything; how to create objects stands in the configuration.
+            Self::Local(_) => self.store(CreateMethod::HardLink),
         }
     }
 
-    /// A store for a new repository, and how it creates objects.
+    /// A store laid out for a new repository, and how it creates objects, found out by trying.
     pub fn new_store(&self) -> Result<(Arc<dyn Storage>, CreateMethod), AppError> {
-        Ok((self.store()?, CreateMethod::HardLink))
+        match self {
+            Self::Local(path) => {
+                let capabilities = LocalStore::prepare(path, Modes::default())?;
+                let create = capabilities.create_method(&self.text())?;
+                Ok((self.store(create)?, create))
+            }
+        }
+    }
+
+    fn store(&self, create: CreateMethod) -> Result<Arc<dyn Storage>, AppError> {
+        match self {
+            Self::Local(path) => Ok(Arc::new(LocalStore::open(path, create)?)),
+        }
     }
 }
 
@@ -70,15 +85,6 @@ fn scheme(text: &[u8]) -> Option<String> {
 /// The real clock and the system's randomness.
 pub fn system_seams() -> Seams {
     Seams { entropy: Arc::new(SystemEntropy), clock: Arc::new(SystemClock) }
-}
-
-/// Fails unless the store holds a repository. Asked before any password is, so that a mistyped path is
-/// told as such.
-pub fn expect_repository(store: &dyn Storage) -> Result<(), AppError> {
-    if store.list(ObjectKind::Config)?.is_empty() && store.list(ObjectKind::Key)?.is_empty() {
-        return Err(RepoError::NoRepository { location: store.location() }.into());
-    }
-    Ok(())
 }
 
 /// An opened repository with its local folders.
@@ -96,9 +102,15 @@ impl Opened {
     }
 }
 
-/// Opens the repository in a store and makes its local folders.
-pub fn open(store: Arc<dyn Storage>, credential: &Credential, roots: &FolderRoots) -> Result<Opened, AppError> {
-    let repository = Repository::open(store, credential, system_seams())?;
+/// Opens a repository and makes its local folders.
+pub fn open(location: &Location, credential: &Credential, roots: &FolderRoots) -> Result<Opened, AppError> {
+    let mut repository = Repository::open(location.existing_store()?, credential, system_seams())?;
+    for warning in &repository.warnings {
+        tracing::warn!("{warning}");
+    }
+    if repository.config.create != CreateMethod::HardLink {
+        repository.storage = location.store(repository.config.create)?;
+    }
     let folders = roots.prepare(repository.id())?;
     Ok(Opened { repository, folders })
 }
