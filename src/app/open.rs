@@ -11,6 +11,7 @@ use crate::base::cancel::Cancel;
 use crate::base::clock::SystemClock;
 use crate::base::progress::Progress;
 use crate::base::random::SystemEntropy;
+use crate::repo::config::RepositoryConfig;
 use crate::repo::keys::Credential;
 use crate::repo::repository::Seams;
 use crate::repo::{RepoError, Repository};
@@ -52,8 +53,12 @@ impl Location {
             Self::Local(path) if !LocalStore::exists(path)? => {
                 Err(RepoError::NoRepository { location: self.text() }.into())
             }
-            // Good for reading anything; how to create objects stands in the configuration.
-            Self::Local(_) => self.store(CreateMethod::HardLink),
+            Self::Local(path) => {
+                // How objects are created stands in the configuration, which a store must be opened to read.
+                let store = LocalStore::open(path, CreateMethod::HardLink)?;
+                let create = RepositoryConfig::announced_create_method(&store);
+                Ok(Arc::new(store.with_create_method(create)))
+            }
         }
     }
 
@@ -63,14 +68,8 @@ impl Location {
             Self::Local(path) => {
                 let capabilities = LocalStore::prepare(path, Modes::default())?;
                 let create = capabilities.create_method(&self.text())?;
-                Ok((self.store(create)?, create))
+                Ok((Arc::new(LocalStore::open(path, create)?), create))
             }
-        }
-    }
-
-    fn store(&self, create: CreateMethod) -> Result<Arc<dyn Storage>, AppError> {
-        match self {
-            Self::Local(path) => Ok(Arc::new(LocalStore::open(path, create)?)),
         }
     }
 }
@@ -104,12 +103,9 @@ impl Opened {
 
 /// Opens a repository and makes its local folders.
 pub fn open(location: &Location, credential: &Credential, roots: &FolderRoots) -> Result<Opened, AppError> {
-    let mut repository = Repository::open(location.existing_store()?, credential, system_seams())?;
+    let repository = Repository::open(location.existing_store()?, credential, system_seams())?;
     for warning in &repository.warnings {
         tracing::warn!("{warning}");
-    }
-    if repository.config.create != CreateMethod::HardLink {
-        repository.storage = location.store(repository.config.create)?;
     }
     let folders = roots.prepare(repository.id())?;
     Ok(Opened { repository, folders })
