@@ -126,4 +126,37 @@ mod tests {
     fn too_few_bytes_are_refused() {
         assert_eq!(cipher(1, 1).open(Domain::Block, 0, &mut vec![0; 15]), Err(Unsealable));
     }
+
+    #[test]
+    fn any_flipped_bit_is_noticed_and_nothing_is_decrypted() {
+        let mut sealed = b"plain".to_vec();
+        cipher(1, 1).seal(Domain::Payload, 0, &mut sealed);
+        for bit in 0..sealed.len() * 8 {
+            let mut flipped = sealed.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            let before = flipped.clone();
+            assert_eq!(cipher(1, 1).open(Domain::Payload, 0, &mut flipped), Err(Unsealable), "bit {bit}");
+            assert_eq!(flipped, before, "a refused seal leaves the bytes as they were");
+        }
+    }
+
+    #[test]
+    fn an_empty_part_is_only_its_tag() {
+        let mut sealed = Vec::new();
+        cipher(1, 1).seal(Domain::Table, u64::MAX, &mut sealed);
+        assert_eq!(sealed.len(), TAG_BYTES);
+        assert_eq!(cipher(1, 1).open(Domain::Table, u64::MAX, &mut sealed), Ok(()));
+        assert!(sealed.is_empty());
+    }
+
+    #[test]
+    fn no_two_parts_of_an_object_share_a_nonce() {
+        let domains = [Domain::Block, Domain::Table, Domain::Trailer, Domain::Payload, Domain::Slot];
+        let slots = [0, 1, u64::from(u32::MAX), u64::MAX];
+        let mut nonces: Vec<[u8; 12]> =
+            domains.iter().flat_map(|&domain| slots.map(|slot| nonce(domain, slot).into())).collect();
+        nonces.sort_unstable();
+        nonces.dedup();
+        assert_eq!(nonces.len(), domains.len() * slots.len());
+    }
 }

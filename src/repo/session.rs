@@ -138,6 +138,11 @@ impl<'a> Session<'a> {
         self.snapshot
     }
 
+    /// The snapshot unchanged files are taken from.
+    pub fn parent(&self) -> Option<SnapshotId> {
+        self.parent
+    }
+
     /// The journal as it was read when the session began.
     pub fn journal(&self) -> &State {
         &self.journal
@@ -233,6 +238,11 @@ pub fn parse_name(name: &ObjectName) -> Option<(SessionId, u32)> {
     let (session, number) = name.text().split_once('-')?;
     let parsed = (session.parse().ok()?, number.parse().ok()?);
     (object_name(parsed.0, parsed.1) == *name).then_some(parsed)
+}
+
+/// Reads the record a session began with.
+pub fn load(repository: &Repository, name: &ObjectName) -> Result<SessionRecord, RepoError> {
+    plain::decode_body(name, &repository.unseal(name)?.body)
 }
 
 /// Reads what stands under a snapshot's name.

@@ -144,3 +144,6 @@ impl<'a> Journal<'a> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;
