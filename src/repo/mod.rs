@@ -1,10 +1,12 @@
 //! The nouns of a repository and their exact stored form (`docs/format.md`).
 
+pub mod chunks;
 pub mod config;
 pub mod crypt;
 pub mod error;
 pub mod format;
 pub mod header;
+pub mod heads;
 pub mod index;
 pub mod journal;
 pub mod keys;
