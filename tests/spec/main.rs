@@ -1,11 +1,12 @@
 //! Every behaviour test of the project, one file each, in one binary.
+
 #![allow(
-    clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::print_stderr,
     clippy::print_stdout,
-    reason = "a test ends by panicking; clippy only knows that of functions marked as tests"
+    clippy::unwrap_used,
+    reason = "helpers of tests may fail and speak as tests may; clippy.toml reaches only into #[test] functions"
 )]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed test is a panic")]
 
@@ -27,3 +28,23 @@ mod layers;
 mod skip;
 mod storage_conformance;
 mod storage_faulty_disk;
+#[path = "../support/strace.rs"]
+mod strace;
+
+mod storage_conformance;
+mod storage_faulty_disk;
+mod storage_order;
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "helpers of tests may fail and speak as tests may; clippy.toml reaches only into #[test] functions"
+)]
+
+#[path = "../support/skip.rs"]
+mod skip;
+
+mod fuzz_replay;
+mod layers;
