@@ -55,8 +55,6 @@ impl Output {
         Ok(out.flush()?)
     }
 }
-    }
-}
 
 impl Output {
     /// A line about something that is wrong but does not stop the run.
