@@ -3,7 +3,7 @@
 //! By hard link this is one step. Where there are no hard links, a rename that refuses to replace serves; where
 //! there is none either, the name is first claimed by an empty file created with `O_EXCL`, then the whole object
 //! is renamed over the claim. An object is never empty, so an empty file under a final name is a claim whose
-//! writer is at work or died.
+//! writer is at work or died (`docs/decisions/0004-creating-without-overwriting.md`).
 
 use std::fs::{self, File};
 use std::io;
