@@ -12,10 +12,15 @@
 
 #[path = "../support/conformance.rs"]
 mod conformance;
-mod envelope_flips;
 #[path = "../support/faulty_disk.rs"]
 mod faulty_disk;
 mod envelope_vectors;
+#[path = "../support/skip.rs"]
+mod skip;
+#[path = "../support/strace.rs"]
+mod strace;
+
+mod envelope_flips;
 mod fuzz_replay;
 mod journal_log;
 mod journal_session;
@@ -34,17 +39,3 @@ mod strace;
 mod storage_conformance;
 mod storage_faulty_disk;
 mod storage_order;
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stderr,
-    clippy::print_stdout,
-    clippy::unwrap_used,
-    reason = "helpers of tests may fail and speak as tests may; clippy.toml reaches only into #[test] functions"
-)]
-
-#[path = "../support/skip.rs"]
-mod skip;
-
-mod fuzz_replay;
-mod layers;
