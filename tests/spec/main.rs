@@ -8,6 +8,13 @@
     reason = "a test ends by panicking; clippy only knows that of functions marked as tests"
 )]
 
+mod cli_backup;
+mod cli_demo;
+mod cli_fixture;
+mod cli_init;
+mod cli_passwords;
+mod cli_reading;
+mod cli_usage;
 #[path = "../support/conformance.rs"]
 mod conformance;
 mod envelope_flips;
