@@ -8,7 +8,15 @@
     clippy::unwrap_used,
     reason = "helpers of tests may fail and speak as tests may; clippy.toml reaches only into #[test] functions"
 )]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed test is a panic")]
+
+#[path = "../support/conformance.rs"]
+mod conformance;
+#[path = "../support/faulty_disk.rs"]
+mod faulty_disk;
+#[path = "../support/skip.rs"]
+mod skip;
+#[path = "../support/strace.rs"]
+mod strace;
 
 mod cli_backup;
 mod cli_demo;
@@ -17,11 +25,7 @@ mod cli_init;
 mod cli_passwords;
 mod cli_reading;
 mod cli_usage;
-#[path = "../support/conformance.rs"]
-mod conformance;
 mod envelope_flips;
-#[path = "../support/faulty_disk.rs"]
-mod faulty_disk;
 mod envelope_vectors;
 mod fuzz_replay;
 mod journal_log;
@@ -31,27 +35,6 @@ mod keys_fixture;
 mod keys_slots;
 mod keys_unlock;
 mod layers;
-#[path = "../support/skip.rs"]
-mod skip;
-mod storage_conformance;
-mod storage_faulty_disk;
-#[path = "../support/strace.rs"]
-mod strace;
-
 mod storage_conformance;
 mod storage_faulty_disk;
 mod storage_order;
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stderr,
-    clippy::print_stdout,
-    clippy::unwrap_used,
-    reason = "helpers of tests may fail and speak as tests may; clippy.toml reaches only into #[test] functions"
-)]
-
-#[path = "../support/skip.rs"]
-mod skip;
-
-mod fuzz_replay;
-mod layers;
