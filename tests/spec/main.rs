@@ -8,12 +8,24 @@
     clippy::unwrap_used,
     reason = "helpers of tests may fail and speak as tests may; clippy.toml reaches only into #[test] functions"
 )]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed test is a panic")]
 
 #[path = "../support/conformance.rs"]
 mod conformance;
 #[path = "../support/faulty_disk.rs"]
 mod faulty_disk;
+#[path = "../support/skip.rs"]
+mod skip;
+#[path = "../support/strace.rs"]
+mod strace;
+
+mod cli_backup;
+mod cli_demo;
+mod cli_fixture;
+mod cli_init;
+mod cli_passwords;
+mod cli_reading;
+mod cli_usage;
+mod envelope_flips;
 mod envelope_vectors;
 #[path = "../support/skip.rs"]
 mod skip;
@@ -29,13 +41,6 @@ mod keys_fixture;
 mod keys_slots;
 mod keys_unlock;
 mod layers;
-#[path = "../support/skip.rs"]
-mod skip;
-mod storage_conformance;
-mod storage_faulty_disk;
-#[path = "../support/strace.rs"]
-mod strace;
-
 mod storage_conformance;
 mod storage_faulty_disk;
 mod storage_order;
