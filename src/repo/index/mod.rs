@@ -16,8 +16,6 @@ pub mod segment;
 mod shelf;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
-#[cfg(test)]
-mod tests;
 mod tiers;
 mod view;
 
@@ -31,7 +29,7 @@ use crate::base::progress::{Event, Progress, Silent};
 use crate::codec::sign::SigningSecret;
 use crate::repo::crypt::{Opener, Sealer};
 use crate::repo::error::RepoError;
-use crate::repo::index::builder::{Builder, Built, Contents, Trouble};
+use crate::repo::index::builder::{Builder, Built, Trouble};
 use crate::repo::index::catalog::Origin;
 use crate::repo::index::connect::{Home, Reading};
 use crate::repo::index::run::Run;

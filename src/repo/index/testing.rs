@@ -19,9 +19,9 @@ use crate::storage::{ObjectEntry, Published, Staged, Storage, StorageError};
 
 /// A store that is a map.
 #[derive(Clone, Default)]
-pub struct Shelf(Arc<Mutex<BTreeMap<ObjectName, Vec<u8>>>>);
+pub struct MemoryStorage(Arc<Mutex<BTreeMap<ObjectName, Vec<u8>>>>);
 
-impl Shelf {
+impl MemoryStorage {
     /// The objects, to be looked at or damaged.
     pub fn objects(&self) -> MutexGuard<'_, BTreeMap<ObjectName, Vec<u8>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -32,9 +32,9 @@ impl Shelf {
     }
 }
 
-impl Storage for Shelf {
+impl Storage for MemoryStorage {
     fn stage(&self) -> Result<Box<dyn Staged>, StorageError> {
-        Ok(Box::new(Draft { shelf: self.clone(), bytes: Vec::new() }))
+        Ok(Box::new(Draft { storage: self.clone(), bytes: Vec::new() }))
     }
 
     fn get(&self, name: &ObjectName, limit: u64) -> Result<Vec<u8>, StorageError> {
@@ -75,7 +75,7 @@ impl Storage for Shelf {
 }
 
 struct Draft {
-    shelf: Shelf,
+    storage: MemoryStorage,
     bytes: Vec<u8>,
 }
 
@@ -86,7 +86,7 @@ impl Staged for Draft {
     }
 
     fn publish(self: Box<Self>, name: &ObjectName) -> Result<Published, StorageError> {
-        let mut objects = self.shelf.objects();
+        let mut objects = self.storage.objects();
         if objects.contains_key(name) {
             return Ok(Published::AlreadyThere);
         }
@@ -105,7 +105,7 @@ pub struct Fixture {
 impl Fixture {
     /// A repository in memory; everything about it follows from the seed.
     pub fn new(seed: u64) -> Self {
-        Self::on(Arc::new(Shelf::default()), seed)
+        Self::on(Arc::new(MemoryStorage::default()), seed)
     }
 
     /// The same in another store.
