@@ -6,6 +6,9 @@ use crate::codec::kdf::plain_hash;
 use crate::codec::wire::{Malformed, Reader};
 use crate::repo::format::{MAGIC, PLAIN_BYTES_MAX, VERSION};
 
+/// IANA's HPKE KEM id of X-Wing.
+pub const XWING_KEM_ID: u16 = 0x647a;
+
 /// How the object's key is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Recipe {
@@ -16,11 +19,19 @@ pub enum Recipe {
 }
 
 impl Recipe {
+    /// The recipe of every object of a kind: only the index is for all writers to read.
+    pub const fn of(kind: ObjectKind) -> Self {
+        match kind {
+            ObjectKind::Index => Self::IndexKey,
+            _ => Self::XWing,
+        }
+    }
+
     /// IANA's HPKE KEM id of X-Wing, or 0.
     const fn code(self) -> u16 {
         match self {
             Self::IndexKey => 0,
-            Self::XWing => 0x647a,
+            Self::XWing => XWING_KEM_ID,
         }
     }
 }
@@ -102,8 +113,8 @@ impl Header {
         }
         let recipe = match reader.u16()? {
             0 => Recipe::IndexKey,
-            0x647a => Recipe::XWing,
-            _ => return Err(HeaderError::Malformed(Malformed("its key recipe is unknown"))),
+            XWING_KEM_ID => Recipe::XWing,
+            code => return Err(HeaderError::Recipe(code)),
         };
         let epoch = reader.u32()?;
         let features = reader.u64()?;
@@ -149,6 +160,9 @@ pub enum HeaderError {
     /// The layout is of another version.
     #[error("format version {0}")]
     Version(u8),
+    /// Its key is made in a way this program does not know.
+    #[error("key recipe {0:#06x}")]
+    Recipe(u16),
     /// The bytes are no header.
     #[error(transparent)]
     Malformed(#[from] Malformed),

@@ -7,11 +7,12 @@ use crate::base::id::{RepositoryId, WriterId};
 use crate::base::object::ObjectName;
 use crate::base::random::Entropy;
 use crate::codec::sign::SigningPublic;
-use crate::repo::config::RepositoryConfig;
+use crate::repo::config::{LoadedConfig, RepositoryConfig};
 use crate::repo::crypt::Opener;
 use crate::repo::error::RepoError;
 use crate::repo::format::object_bytes_max;
-use crate::repo::keys::Credential;
+use crate::repo::journal::Journal;
+use crate::repo::keys::{self, Credential, SlotInfo, Unlocked};
 use crate::repo::sealed::{self, Unsealed};
 use crate::repo::secrets::Secrets;
 use crate::storage::Storage;
@@ -37,15 +38,48 @@ pub struct Repository {
     pub opener: Opener,
     /// Time and randomness.
     pub seams: Seams,
+    /// The slot that opened it.
+    pub opened_by: SlotInfo,
+    /// The number of the configuration in force.
+    pub config_number: u64,
+    /// What opening found wrong without failing: configurations of higher number that are not valid.
+    pub warnings: Vec<RepoError>,
 }
 
 impl Repository {
     /// Opens the repository in a store: tries the credential on every slot, then verifies the configuration.
     pub fn open(storage: Arc<dyn Storage>, credential: &Credential, seams: Seams) -> Result<Self, RepoError> {
-        let secrets = Arc::new(crate::repo::keys::unlock(&*storage, credential)?);
-        let config = RepositoryConfig::load(&*storage, &secrets.owner_public())?;
+        let Unlocked { secrets, slot, config } = keys::unlock(&*storage, credential)?;
+        let LoadedConfig { number, config, warnings } = config;
+        let secrets = Arc::new(secrets);
         let opener = Opener::new(config.repository, Arc::clone(&secrets));
-        Ok(Self { storage, config, secrets, opener, seams })
+        Ok(Self { storage, config, secrets, opener, seams, opened_by: slot, config_number: number, warnings })
+    }
+
+    /// A repository whose secrets are at hand, for fixtures that need no slot.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn with_secrets(
+        storage: Arc<dyn Storage>,
+        config: RepositoryConfig,
+        secrets: Arc<Secrets>,
+        seams: Seams,
+    ) -> Self {
+        let opener = Opener::new(config.repository, Arc::clone(&secrets));
+        let opened_by = SlotInfo {
+            slot: crate::base::id::SlotId::from_bytes([0; 16]),
+            role: keys::slot::Role::Owner,
+            method: keys::slot::Method::RecoveryWords,
+            salt: [0; 32],
+            label: String::new(),
+            created: crate::base::clock::Timestamp::default(),
+            host: String::new(),
+        };
+        Self { storage, config, secrets, opener, seams, opened_by, config_number: 1, warnings: Vec::new() }
+    }
+
+    /// Its journal.
+    pub fn journal(&self) -> Journal<'_> {
+        Journal::new(&*self.storage, self.id(), self.secrets.owner_public())
     }
 
     /// Its id.

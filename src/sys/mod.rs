@@ -1,3 +1,12 @@
 //! Files as the operating system has them: walking, metadata, opening beneath a directory.
 
+pub mod apply;
+pub mod beneath;
+pub mod listing;
+pub mod meta;
+pub mod names;
+pub mod pattern;
+pub mod remove;
+pub mod sparse;
 pub mod spill;
+pub mod xattr;

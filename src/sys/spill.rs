@@ -195,6 +195,6 @@ mod tests {
 
     #[test]
     fn nothing_sorts_to_nothing() {
-        assert_eq!(sorted(&[], 10), []);
+        assert!(sorted(&[], 10).is_empty());
     }
 }

@@ -231,12 +231,14 @@ fn chunks_of_a_lost_segment_are_read_from_their_packs_but_not_relied_on() {
     assert_eq!((adopt(&index), adopt(&index)), (1, 0));
     assert_eq!(pack_of(&index, &ids[1]), [lost.0]);
     assert_eq!((index.places(&ids[1]).unwrap()[0].offset, index.contains(&ids[1]).unwrap()), (3, false));
+    assert!(!index.lists(&lost.0).unwrap());
 
     drop(index);
     storage.objects().insert(segment::name(segment), whole);
     let index = open(&fixture, cache.path());
     assert_eq!(pack_of(&index, &ids[1]), [lost.0]);
     assert!(index.contains(&ids[1]).unwrap(), "a segment lists it again");
+    assert!(index.lists(&lost.0).unwrap());
 }
 
 #[test]

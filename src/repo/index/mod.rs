@@ -17,6 +17,7 @@ mod shelf;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod tiers;
+pub mod unlisted;
 mod view;
 
 use std::path::Path;
@@ -27,7 +28,7 @@ use crate::base::id::{ChunkId, PackId, SegmentId};
 use crate::base::object::ObjectKind;
 use crate::base::progress::{Event, Progress, Silent};
 use crate::codec::sign::SigningSecret;
-use crate::repo::crypt::{Opener, Sealer};
+use crate::repo::crypt::Sealer;
 use crate::repo::error::RepoError;
 use crate::repo::index::builder::{Builder, Built, Trouble};
 use crate::repo::index::catalog::Origin;
@@ -108,7 +109,7 @@ impl Index {
     pub fn contains(&self, id: &ChunkId) -> Result<bool, RepoError> {
         self.ask(|view| {
             let places = view.places(id)?;
-            Ok(places.iter().any(|place| !view.unreliable.contains(&place.pack)))
+            Ok(places.iter().any(|place| !view.is_unreliable(place.pack)))
         })
     }
 
@@ -197,6 +198,11 @@ impl Index {
             lock(&self.problems).push(problem);
         }
         Ok(adopted)
+    }
+
+    /// Whether a readable segment lists this pack.
+    pub fn lists(&self, pack: &PackId) -> Result<bool, RepoError> {
+        self.ask(|view| view.lists(pack))
     }
 
     /// Segments and packs that could not be read, in the order they were met.
@@ -323,14 +329,8 @@ impl Index {
 
 /// Another handle of the same repository.
 fn handle(repository: &Repository) -> Repository {
-    let secrets = Arc::clone(&repository.secrets);
-    Repository {
-        storage: Arc::clone(&repository.storage),
-        config: repository.config.clone(),
-        opener: Opener::new(repository.id(), Arc::clone(&secrets)),
-        secrets,
-        seams: repository.seams.clone(),
-    }
+    let (config, secrets) = (repository.config.clone(), Arc::clone(&repository.secrets));
+    Repository::with_secrets(Arc::clone(&repository.storage), config, secrets, repository.seams.clone())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -17,8 +17,10 @@ pub struct View {
     pub cache: Arc<Cache>,
     /// What that holds.
     pub contents: Contents,
-    /// Numbers of packs nothing new may rely on: marked ones, and ones that no segment lists.
-    pub unreliable: HashSet<u32>,
+    /// Numbers of packs that no segment lists.
+    pub adopted: HashSet<u32>,
+    /// Numbers of packs that may be deleted later.
+    pub marked: HashSet<u32>,
     /// Numbers of packs that count as gone.
     pub doomed: HashSet<u32>,
 }
@@ -30,11 +32,16 @@ impl View {
     /// The view of a cache under the journal's verdicts.
     pub fn new(cache: Arc<Cache>, contents: Contents, verdicts: &PackVerdicts) -> Result<Self, Fault> {
         let number_of = |id: &PackId| catalog::number_of(&cache, &contents.record, id).transpose();
-        let mut unreliable = verdicts.marked.iter().filter_map(number_of).collect::<Result<HashSet<_>, _>>()?;
+        let marked = verdicts.marked.iter().filter_map(number_of).collect::<Result<_, _>>()?;
         let doomed = verdicts.doomed.iter().filter_map(number_of).collect::<Result<_, _>>()?;
         let adopted = contents.sources.iter().filter(|source| matches!(source.origin, Origin::Adopted(_)));
-        unreliable.extend(adopted.map(|source| source.first_pack));
-        Ok(Self { cache, contents, unreliable, doomed })
+        let adopted = adopted.map(|source| source.first_pack).collect();
+        Ok(Self { cache, contents, adopted, marked, doomed })
+    }
+
+    /// Whether nothing new may rely on this pack.
+    pub fn is_unreliable(&self, pack: u32) -> bool {
+        self.marked.contains(&pack) || self.adopted.contains(&pack)
     }
 
     /// All copies in packs that are not doomed.
@@ -45,6 +52,12 @@ impl View {
         }
         places.retain(|place| !self.doomed.contains(&place.pack));
         Ok(places)
+    }
+
+    /// Whether a segment lists this pack.
+    pub fn lists(&self, pack: &PackId) -> Result<bool, Fault> {
+        let number = catalog::number_of(&self.cache, &self.contents.record, pack)?;
+        Ok(number.is_some_and(|number| !self.adopted.contains(&number)))
     }
 
     /// The pack of a number, from memory if it was asked for lately; `None` if no pack has it.
