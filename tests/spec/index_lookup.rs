@@ -9,12 +9,13 @@ use dssvault::base::id::{ChunkId, PackId};
 use dssvault::base::object::{ObjectKind, ObjectName};
 use dssvault::base::progress::Silent;
 use dssvault::repo::RepoError;
-use dssvault::repo::index::testing::{Fixture, MemoryStorage, chunk_id, pack_id, table_of, table_with};
+use dssvault::repo::index::testing::{Fixture, chunk_id, pack_id, table_of, table_with};
 use dssvault::repo::index::{Index, IndexOptions, ListedPack, PackVerdicts, Strictness, segment};
 use dssvault::repo::pack::writer::{OpenBlock, PackWriter};
 use dssvault::repo::pack::{BlockCodec, ChunkInfo};
 use dssvault::repo::secrets::{Content, IdDomain, IdOwner};
 use dssvault::storage::Storage;
+use dssvault::storage::testing::MemoryStore;
 
 fn open(fixture: &Fixture, cache: &Path) -> Index {
     Index::open(&fixture.repository, cache, &Silent, &Cancel::default()).unwrap()
@@ -66,11 +67,11 @@ fn what_was_stored_is_found_at_once_and_by_the_next_command() {
 
 #[test]
 fn a_second_command_reads_no_segment_again() {
-    let storage = MemoryStorage::default();
+    let storage = MemoryStore::new();
     let (fixture, cache) = (Fixture::on(Arc::new(storage.clone()), 1), tempfile::tempdir().unwrap());
     store(&open(&fixture, cache.path()), &fixture, &[listed(1, 100)]);
-    for bytes in storage.objects().values_mut() {
-        bytes.clear();
+    for name in storage.contents().keys() {
+        storage.replace(name, []);
     }
     let index = open(&fixture, cache.path());
     assert!(index.contains(&chunk(1, 50)).unwrap());
@@ -165,16 +166,17 @@ fn a_scan_gives_every_entry_in_order() {
     assert!(entries.iter().any(|entry| chunk(3, 2999).as_bytes().starts_with(&entry.prefix)));
 }
 
-fn damage_segment(storage: &MemoryStorage, id: dssvault::base::id::SegmentId) {
-    let mut objects = storage.objects();
-    let bytes = objects.get_mut(&segment::name(id)).unwrap();
+fn damage_segment(storage: &MemoryStore, id: dssvault::base::id::SegmentId) {
+    let name = segment::name(id);
+    let mut bytes = storage.contents()[&name].to_vec();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
+    storage.replace(&name, bytes);
 }
 
 #[test]
 fn a_damaged_segment_is_a_problem_that_names_it_or_an_error_if_asked_for() {
-    let storage = MemoryStorage::default();
+    let storage = MemoryStore::new();
     let (fixture, cache) = (Fixture::on(Arc::new(storage.clone()), 1), tempfile::tempdir().unwrap());
     let bad = fixture.store(&[listed(1, 10)]).unwrap();
     fixture.store(&[listed(2, 10)]).unwrap();
@@ -190,7 +192,7 @@ fn a_damaged_segment_is_a_problem_that_names_it_or_an_error_if_asked_for() {
 
 #[test]
 fn a_foreign_object_among_the_segments_is_a_problem_and_nothing_more() {
-    let storage = MemoryStorage::default();
+    let storage = MemoryStore::new();
     let (fixture, cache) = (Fixture::on(Arc::new(storage.clone()), 1), tempfile::tempdir().unwrap());
     fixture.store(&[listed(1, 10)]).unwrap();
     storage.put(&ObjectName::new(ObjectKind::Index, "readme").unwrap(), b"hello").unwrap();
@@ -216,13 +218,13 @@ fn real_pack(fixture: &Fixture, contents: &[&[u8]]) -> (ListedPack, Vec<ChunkId>
 
 #[test]
 fn chunks_of_a_lost_segment_are_read_from_their_packs_but_not_relied_on() {
-    let storage = MemoryStorage::default();
+    let storage = MemoryStore::new();
     let (fixture, cache) = (Fixture::on(Arc::new(storage.clone()), 1), tempfile::tempdir().unwrap());
     let (lost, ids) = real_pack(&fixture, &[b"one", b"two"]);
     let (kept, _) = real_pack(&fixture, &[b"three"]);
     let segment = fixture.store(std::slice::from_ref(&lost)).unwrap();
     fixture.store(&[kept]).unwrap();
-    let whole = storage.objects().get(&segment::name(segment)).unwrap().clone();
+    let whole = storage.contents()[&segment::name(segment)].clone();
     damage_segment(&storage, segment);
 
     let index = open(&fixture, cache.path());
@@ -234,7 +236,7 @@ fn chunks_of_a_lost_segment_are_read_from_their_packs_but_not_relied_on() {
     assert!(!index.lists(&lost.0).unwrap());
 
     drop(index);
-    storage.objects().insert(segment::name(segment), whole);
+    storage.replace(&segment::name(segment), whole);
     let index = open(&fixture, cache.path());
     assert_eq!(pack_of(&index, &ids[1]), [lost.0]);
     assert!(index.contains(&ids[1]).unwrap(), "a segment lists it again");
@@ -243,11 +245,11 @@ fn chunks_of_a_lost_segment_are_read_from_their_packs_but_not_relied_on() {
 
 #[test]
 fn an_unlisted_pack_that_cannot_be_read_is_a_problem() {
-    let storage = MemoryStorage::default();
+    let storage = MemoryStore::new();
     let (fixture, cache) = (Fixture::on(Arc::new(storage.clone()), 1), tempfile::tempdir().unwrap());
     let (pack, _) = real_pack(&fixture, &[b"one"]);
     let name = ObjectName::of(ObjectKind::Pack, pack.0);
-    storage.objects().get_mut(&name).unwrap().truncate(500);
+    storage.replace(&name, &storage.contents()[&name][..500]);
     let index = open(&fixture, cache.path());
     assert_eq!(index.adopt_unlisted_packs(&fixture.repository, &Silent, &Cancel::default()).unwrap(), 0);
     assert_eq!(index.problems().iter().map(|problem| problem.name.clone()).collect::<Vec<_>>(), [name]);
@@ -255,7 +257,7 @@ fn an_unlisted_pack_that_cannot_be_read_is_a_problem() {
 
 #[test]
 fn packs_of_a_removed_segment_are_forgotten_unless_a_merged_one_lists_them_all() {
-    let storage = MemoryStorage::default();
+    let storage = MemoryStore::new();
     let (fixture, cache) = (Fixture::on(Arc::new(storage.clone()), 1), tempfile::tempdir().unwrap());
     let a = fixture.store(&[listed(1, 10)]).unwrap();
     let b = fixture.store(&[listed(2, 10), listed(3, 10)]).unwrap();
