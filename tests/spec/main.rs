@@ -33,7 +33,16 @@ mod skip;
 mod strace;
 
 mod envelope_flips;
+mod envelope_flips;
+mod envelope_vectors;
+#[path = "../support/faulty_disk.rs"]
+mod faulty_disk;
 mod fuzz_replay;
+mod index_damage;
+mod index_killed;
+mod index_lookup;
+mod index_memory;
+mod index_model;
 mod journal_log;
 mod journal_session;
 mod keys_config;
@@ -44,3 +53,10 @@ mod layers;
 mod storage_conformance;
 mod storage_faulty_disk;
 mod storage_order;
+#[path = "../support/skip.rs"]
+mod skip;
+mod storage_conformance;
+mod storage_faulty_disk;
+mod storage_order;
+#[path = "../support/strace.rs"]
+mod strace;
