@@ -47,7 +47,16 @@ impl SecretKey {
 
     /// A fresh random key.
     pub fn random(entropy: &dyn crate::base::random::Entropy) -> Self {
-        Self(crate::base::random::array(entropy))
+        let mut key = Self([0; 32]);
+        entropy.fill(&mut key.0);
+        key
+    }
+
+    /// A key written in place by `fill`, so that no copy of it stays on the stack.
+    pub fn try_fill<E>(fill: impl FnOnce(&mut [u8; 32]) -> Result<(), E>) -> Result<Self, E> {
+        let mut key = Self([0; 32]);
+        fill(&mut key.0)?;
+        Ok(key)
     }
 
     /// The bytes, for wrapping and for ciphers.
@@ -64,7 +73,10 @@ impl SecretKey {
     /// fixed length.
     pub fn derive(&self, purpose: Purpose, parts: &[&[u8]]) -> Self {
         let mut hasher = self.hasher(purpose, parts);
-        let derived = Self(*hasher.finalize().as_bytes());
+        let mut reader = hasher.finalize_xof();
+        let mut derived = Self([0; 32]);
+        reader.fill(&mut derived.0);
+        reader.zeroize();
         hasher.zeroize();
         derived
     }

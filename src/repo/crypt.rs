@@ -75,8 +75,7 @@ impl Sealer {
             &mut Rng(&*entropy),
         )
         .map_err(|_| BadKey)?;
-        let mut secret = [0u8; 32];
-        context.export(EXPORT_LABEL, &mut secret).map_err(|_| BadKey)?;
+        let secret = SecretKey::try_fill(|secret| context.export(EXPORT_LABEL, secret)).map_err(|_| BadKey)?;
         Ok(Self {
             repository,
             epoch: keys.epoch,
@@ -84,7 +83,7 @@ impl Sealer {
             session,
             recipient: recipient_id(public_key),
             encapsulation: encapsulated.to_bytes().to_vec(),
-            secret: SecretKey::from_bytes(secret),
+            secret,
             index: keys.index.duplicate(),
             entropy,
         })
@@ -206,15 +205,14 @@ impl Opener {
             &info(self.repository, keys.epoch, header.session, header.writer),
         )
         .ok()?;
-        let mut secret = [0u8; 32];
-        context.export(EXPORT_LABEL, &mut secret).ok()?;
-        Some(SecretKey::from_bytes(secret))
+        SecretKey::try_fill(|secret| context.export(EXPORT_LABEL, secret)).ok()
     }
 }
 
 const EXPORT_LABEL: &[u8] = b"dssvault v1 session secret";
 
-fn object_key(root: &SecretKey, salt: &[u8; 32], kind: ObjectKind) -> (SecretKey, [u8; 32]) {
+/// The key of one object and its commitment: two independent functions of the same secret, salt and kind.
+pub(super) fn object_key(root: &SecretKey, salt: &[u8; 32], kind: ObjectKind) -> (SecretKey, [u8; 32]) {
     let parts: [&[u8]; 2] = [salt, &[kind.code()]];
     let commitment = root.derive(Purpose::Commitment, &parts);
     (root.derive(Purpose::ObjectKey, &parts), *commitment.expose())

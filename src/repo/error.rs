@@ -3,6 +3,7 @@
 use crate::base::hint::Hint;
 use crate::base::id::ChunkId;
 use crate::base::object::ObjectName;
+use crate::repo::keys::BadWords;
 use crate::storage::StorageError;
 
 /// A failed operation on a repository.
@@ -29,6 +30,22 @@ pub enum RepoError {
         /// The place.
         location: String,
     },
+    /// No readable slot opens with this password or these words, and some slots cannot be read.
+    #[error(
+        "no readable key slot of the repository at {location} opens with this password or recovery key, and {damaged} \
+         could not be read: {first}"
+    )]
+    WrongPasswordOrDamaged {
+        /// The place.
+        location: String,
+        /// How many slots could not be read.
+        damaged: usize,
+        /// What is wrong with the first of them.
+        first: Box<Self>,
+    },
+    /// What was offered as recovery words cannot be.
+    #[error(transparent)]
+    RecoveryWords(#[from] BadWords),
     /// Stored bytes are not what they must be.
     #[error("{name} is damaged: {why}")]
     Damaged {
@@ -80,12 +97,25 @@ pub enum RepoError {
         /// Which one.
         why: String,
     },
+    /// The journal says otherwise.
+    #[error("{name} cannot be written as `{what}`: {why}")]
+    Refused {
+        /// The journal entry.
+        name: ObjectName,
+        /// The kind of entry.
+        what: &'static str,
+        /// What it would contradict.
+        why: String,
+    },
     /// The snapshot's name was taken by an abort record: the session was fenced.
     #[error("session {session} was ended by the owner; its snapshot was not committed")]
     Fenced {
         /// The session.
         session: crate::base::id::SessionId,
     },
+    /// Stopped on request.
+    #[error("interrupted")]
+    Interrupted,
 }
 
 /// Why a snapshot could not be chosen.
@@ -123,6 +153,10 @@ impl Hint for RepoError {
             Self::WrongPassword { .. } => {
                 "check the password file; a recovery key opens it too: `dssvault key add --recovery-key-file F`"
             }
+            Self::WrongPasswordOrDamaged { .. } => {
+                "check the password; if it is right its slot is damaged: use the recovery key or another password"
+            }
+            Self::RecoveryWords(_) => "compare the words with the printed recovery key",
             Self::Damaged { .. } | Self::ChunkMissing { .. } | Self::BadTree { .. } => {
                 "run `dssvault check --read-data` to learn which snapshots and files need it"
             }
@@ -131,7 +165,9 @@ impl Hint for RepoError {
             Self::Snapshot(_) => "`dssvault snapshots` lists what there is",
             Self::Local { .. } => "choose another place with `--cache-dir`, or mend its permissions",
             Self::KeyCost { .. } => "the slot is damaged or hostile; open the repository with another key",
+            Self::Refused { .. } => "somebody else was faster: look again at what there is, then decide anew",
             Self::Fenced { .. } => "run the backup again",
+            Self::Interrupted => "run the command again: it continues from what was stored",
         };
         Some(text.to_owned())
     }

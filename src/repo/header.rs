@@ -6,6 +6,9 @@ use crate::codec::kdf::plain_hash;
 use crate::codec::wire::{Malformed, Reader};
 use crate::repo::format::{MAGIC, PLAIN_BYTES_MAX, VERSION};
 
+/// IANA's HPKE KEM id of X-Wing.
+pub const XWING_KEM_ID: u16 = 0x647a;
+
 /// How the object's key is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Recipe {
@@ -20,7 +23,7 @@ impl Recipe {
     const fn code(self) -> u16 {
         match self {
             Self::IndexKey => 0,
-            Self::XWing => 0x647a,
+            Self::XWing => XWING_KEM_ID,
         }
     }
 }
@@ -102,7 +105,7 @@ impl Header {
         }
         let recipe = match reader.u16()? {
             0 => Recipe::IndexKey,
-            0x647a => Recipe::XWing,
+            XWING_KEM_ID => Recipe::XWing,
             _ => return Err(HeaderError::Malformed(Malformed("its key recipe is unknown"))),
         };
         let epoch = reader.u32()?;

@@ -11,6 +11,30 @@ use crate::repo::error::RepoError;
 use crate::repo::format::{MAGIC, VERSION};
 use crate::repo::sealed::verify_stored_hash;
 
+/// The CBOR form of a body.
+pub fn encode_body(value: &impl minicbor::Encode<()>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let written = minicbor::encode(value, &mut bytes);
+    debug_assert!(written.is_ok(), "writing to memory cannot fail");
+    bytes
+}
+
+/// Reads a body that must end where its bytes end. A variant this program does not know was written by a newer
+/// one.
+pub fn decode_body<'b, T: minicbor::Decode<'b, ()>>(name: &ObjectName, body: &'b [u8]) -> Result<T, RepoError> {
+    let mut decoder = minicbor::Decoder::new(body);
+    let value = decoder.decode().map_err(|error| {
+        if error.is_unknown_variant() {
+            return RepoError::TooNew { name: name.clone(), what: error.to_string() };
+        }
+        RepoError::damaged(name, error)
+    })?;
+    if decoder.position() != body.len() {
+        return Err(RepoError::damaged(name, "there are bytes beyond its end"));
+    }
+    Ok(value)
+}
+
 /// Frames and signs a body.
 pub fn encode(
     signing: &SigningSecret,

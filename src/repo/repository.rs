@@ -7,11 +7,11 @@ use crate::base::id::{RepositoryId, WriterId};
 use crate::base::object::ObjectName;
 use crate::base::random::Entropy;
 use crate::codec::sign::SigningPublic;
-use crate::repo::config::RepositoryConfig;
+use crate::repo::config::{LoadedConfig, RepositoryConfig};
 use crate::repo::crypt::Opener;
 use crate::repo::error::RepoError;
 use crate::repo::format::object_bytes_max;
-use crate::repo::keys::Credential;
+use crate::repo::keys::{self, Credential, SlotInfo, Unlocked};
 use crate::repo::sealed::{self, Unsealed};
 use crate::repo::secrets::Secrets;
 use crate::storage::Storage;
@@ -37,15 +37,22 @@ pub struct Repository {
     pub opener: Opener,
     /// Time and randomness.
     pub seams: Seams,
+    /// The slot that opened it.
+    pub opened_by: SlotInfo,
+    /// The number of the configuration in force.
+    pub config_number: u64,
+    /// What opening found wrong without failing: configurations of higher number that are not valid.
+    pub warnings: Vec<RepoError>,
 }
 
 impl Repository {
     /// Opens the repository in a store: tries the credential on every slot, then verifies the configuration.
     pub fn open(storage: Arc<dyn Storage>, credential: &Credential, seams: Seams) -> Result<Self, RepoError> {
-        let secrets = Arc::new(crate::repo::keys::unlock(&*storage, credential)?);
-        let config = RepositoryConfig::load(&*storage, &secrets.owner_public())?;
+        let Unlocked { secrets, slot, config } = keys::unlock(&*storage, credential)?;
+        let LoadedConfig { number, config, warnings } = config;
+        let secrets = Arc::new(secrets);
         let opener = Opener::new(config.repository, Arc::clone(&secrets));
-        Ok(Self { storage, config, secrets, opener, seams })
+        Ok(Self { storage, config, secrets, opener, seams, opened_by: slot, config_number: number, warnings })
     }
 
     /// Its id.

@@ -50,6 +50,53 @@ impl Secrets {
         }
     }
 
+    /// The number of the newest epoch.
+    pub fn newest_epoch(&self) -> u32 {
+        self.epochs.iter().map(|keys| keys.epoch).max().unwrap_or(1)
+    }
+
+    /// The plain form that slots wrap: CBOR map of the five roots and the list of epochs.
+    pub fn to_cbor(&self) -> Zeroizing<Vec<u8>> {
+        // Room for everything and the seal, so that the buffer never moves and leaves a copy behind.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(256 + self.epochs.len() * 80));
+        let mut e = minicbor::Encoder::new(&mut *bytes);
+        let roots = [&self.shared_ids, &self.node_ids, &self.gear, &self.sealing, &self.owner];
+        let written = (|| {
+            e.map(6)?;
+            for (key, root) in (0..).zip(roots) {
+                e.u8(key)?.bytes(root.expose())?;
+            }
+            e.u8(5)?.array(self.epochs.len() as u64)?;
+            for keys in &self.epochs {
+                e.array(3)?.u32(keys.epoch)?.bytes(keys.write.expose())?.bytes(keys.index.expose())?;
+            }
+            Ok::<_, minicbor::encode::Error<std::convert::Infallible>>(())
+        })();
+        debug_assert!(written.is_ok(), "writing to memory cannot fail");
+        bytes
+    }
+
+    /// Reads [`to_cbor`](Self::to_cbor)'s form; keys it does not know are skipped.
+    pub fn from_cbor(bytes: &[u8]) -> Result<Self, BadSecrets> {
+        let mut d = minicbor::Decoder::new(bytes);
+        let mut roots: [Option<SecretKey>; 5] = Default::default();
+        let mut epochs = Vec::new();
+        for _ in 0..d.map()?.ok_or(BadSecrets)? {
+            match d.u32()? {
+                key @ 0..5 => roots[key as usize] = Some(secret(&mut d)?),
+                5 => epochs = epoch_list(&mut d)?,
+                _ => d.skip()?,
+            }
+        }
+        let [Some(shared_ids), Some(node_ids), Some(gear), Some(sealing), Some(owner)] = roots else {
+            return Err(BadSecrets);
+        };
+        if epochs.is_empty() || d.position() != bytes.len() {
+            return Err(BadSecrets);
+        }
+        Ok(Self { shared_ids, node_ids, gear, sealing, owner, epochs })
+    }
+
     /// The keys of an epoch, if this holder knows them.
     pub fn epoch(&self, epoch: u32) -> Option<&EpochKeys> {
         self.epochs.iter().find(|keys| keys.epoch == epoch)
@@ -88,6 +135,41 @@ impl Secrets {
         };
         IdKey(root.derive(purpose, &[]))
     }
+}
+
+/// What a slot held is not the secrets of a repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the secrets it holds cannot be read")]
+pub struct BadSecrets;
+
+impl From<minicbor::decode::Error> for BadSecrets {
+    fn from(_: minicbor::decode::Error) -> Self {
+        Self
+    }
+}
+
+fn secret(d: &mut minicbor::Decoder<'_>) -> Result<SecretKey, BadSecrets> {
+    let bytes: &[u8; 32] = d.bytes()?.try_into().map_err(|_| BadSecrets)?;
+    SecretKey::try_fill(|key| {
+        key.copy_from_slice(bytes);
+        Ok(())
+    })
+}
+
+fn epoch_list(d: &mut minicbor::Decoder<'_>) -> Result<Vec<EpochKeys>, BadSecrets> {
+    let count = d.array()?.ok_or(BadSecrets)?;
+    let mut epochs: Vec<EpochKeys> = Vec::new();
+    for _ in 0..count {
+        if d.array()? != Some(3) {
+            return Err(BadSecrets);
+        }
+        let keys = EpochKeys { epoch: d.u32()?, write: secret(d)?, index: secret(d)? };
+        if epochs.last().is_some_and(|last| last.epoch >= keys.epoch) {
+            return Err(BadSecrets);
+        }
+        epochs.push(keys);
+    }
+    Ok(epochs)
 }
 
 impl std::fmt::Debug for Secrets {

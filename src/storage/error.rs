@@ -42,6 +42,38 @@ pub enum StorageError {
         /// What was being written.
         what: String,
     },
+    /// Another writer reserved the name and has not finished: it works very slowly, or died.
+    #[error("{name} in {location} is empty: its writer has not finished, or died while creating it")]
+    Unfinished {
+        /// The object.
+        name: ObjectName,
+        /// The store.
+        location: String,
+    },
+    /// The store was made where hard links work, and here they do not.
+    #[error("{location} cannot make hard links, by which this repository creates its objects: {source}")]
+    NoHardLinks {
+        /// The store.
+        location: String,
+        /// What `link` said.
+        source: io::Error,
+    },
+    /// A new repository was to be laid out among other files.
+    #[error("{location} is not empty and is not a repository: it holds `{found}`")]
+    NotEmpty {
+        /// The directory.
+        location: String,
+        /// One thing in it.
+        found: String,
+    },
+    /// The directory lost a folder of the layout, or never was a repository.
+    #[error("folder {folder} is missing from {location}")]
+    NoFolder {
+        /// The folder.
+        folder: &'static str,
+        /// The store.
+        location: String,
+    },
     /// Neither hard links nor exclusive creation work in this place.
     #[error(
         "{location} can create files neither by hard link nor exclusively, so two writers could destroy each other's work"
@@ -49,6 +81,16 @@ pub enum StorageError {
     NoExclusiveCreate {
         /// The store.
         location: String,
+    },
+    /// What was written cannot be made durable in this place.
+    #[error("{location} cannot make a {what} durable: {source}")]
+    NotDurable {
+        /// The store.
+        location: String,
+        /// File or folder.
+        what: &'static str,
+        /// What `fsync` said.
+        source: io::Error,
     },
     /// The operating system refused.
     #[error("cannot {action} {what}: {source}")]
@@ -62,6 +104,19 @@ pub enum StorageError {
     },
 }
 
+impl StorageError {
+    /// The error for a refused system call on `what` in the store `location`. A full disk or quota is told apart.
+    pub fn from_io(action: &'static str, what: impl Into<String>, location: &str, source: io::Error) -> Self {
+        let what = what.into();
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                Self::NoSpace { location: location.to_owned(), what }
+            }
+            _ => Self::Io { action, what, source },
+        }
+    }
+}
+
 impl Hint for StorageError {
     fn hint(&self) -> Option<String> {
         match self {
@@ -71,6 +126,17 @@ impl Hint for StorageError {
             Self::NoSpace { location, .. } => Some(format!(
                 "free some space in {location} and run the command again: it continues from what was stored"
             )),
+            Self::Unfinished { name, location } => Some(format!(
+                "wait for the other command; if none runs on any machine, remove the empty file {name} from {location}"
+            )),
+            Self::NoHardLinks { .. } => Some(
+                "move the repository to a file system with hard links, for example ext4, xfs, btrfs or NFS".to_owned(),
+            ),
+            Self::NotEmpty { .. } => Some("name a new or an empty directory".to_owned()),
+            Self::NoFolder { folder, location } => Some(format!(
+                "check that {location} is the repository and its disk is mounted; if a copy dropped empty folders, create {folder} again"
+            )),
+            Self::NotDurable { .. } => Some("choose a place on a file system that supports fsync".to_owned()),
             Self::NoExclusiveCreate { .. } => {
                 Some("choose a local disk, or an NFS or SMB share with hard links or exclusive create".to_owned())
             }

@@ -1,9 +1,11 @@
 //! Places objects are kept. The trait is small on purpose: objects are created once, read, listed, deleted.
 //!
-//! Every store passes one suite, `tests/storage/conformance.rs`. Only `app` names a concrete store.
+//! Every store passes one suite, `tests/spec/storage_conformance.rs`. Only `app` names a concrete store.
 
 pub mod error;
 pub mod local;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 pub use error::StorageError;
 
@@ -28,6 +30,23 @@ pub enum Published {
     Created,
     /// An object of that name was there before and was left alone; it may be an earlier try of this very put.
     AlreadyThere,
+}
+
+/// How a store creates an object without overwriting one; found out by `init` (`local::probe`), then part of the
+/// repository's configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, minicbor::Encode, minicbor::Decode, serde::Serialize)]
+#[cbor(index_only)]
+#[serde(rename_all = "snake_case")]
+pub enum CreateMethod {
+    /// Temporary file, then `link`.
+    #[n(0)]
+    HardLink,
+    /// The final name is claimed by `O_EXCL` or by a rename that refuses to replace.
+    #[n(1)]
+    Exclusive,
+    /// A conditional request of an object store.
+    #[n(2)]
+    Conditional,
 }
 
 /// A store of objects.

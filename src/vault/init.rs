@@ -5,11 +5,17 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use crate::base::id::RepositoryId;
-use crate::repo::config::CreateMethod;
-use crate::repo::keys::Credential;
+use crate::base::random::array;
+use crate::repo::RepoError;
+use crate::repo::config::{CreateMethod, RepositoryConfig, Survey};
+use crate::repo::crypt;
+use crate::repo::header::XWING_KEM_ID;
+use crate::repo::keys::{Credential, RecoveryKey, SlotCosts, SlotPlan, slot};
 use crate::repo::repository::Seams;
+use crate::repo::secrets::Secrets;
 use crate::storage::Storage;
 use crate::vault::VaultError;
+use crate::vault::keys::host_name;
 
 /// What `init` made.
 pub struct Created {
@@ -20,14 +26,66 @@ pub struct Created {
 }
 
 /// Makes a repository in an empty store: secrets, an owner slot for the password, a recovery slot if asked for,
-/// the configuration, and the first journal entry. The configuration goes last but one: without it there is no
-/// repository, so that an interrupted `init` can be run again.
+/// the configuration, and the first journal entry. The configuration decides: without it there is no repository,
+/// so that an interrupted `init` can be run again, and of two at once one wins. Slots that an earlier try left
+/// behind are of another owner and never tried.
 pub fn create(
-    _storage: Arc<dyn Storage>,
-    _create: CreateMethod,
-    _password: &Credential,
-    _with_recovery: bool,
-    _seams: &Seams,
+    storage: Arc<dyn Storage>,
+    create: CreateMethod,
+    password: &Credential,
+    with_recovery: bool,
+    seams: &Seams,
 ) -> Result<Created, VaultError> {
-    unimplemented!("helper: keys")
+    create_with_costs(storage, create, password, with_recovery, SlotCosts::DEFAULT, seams)
+}
+
+/// As [`create`], with other costs of guessing the password.
+pub fn create_with_costs(
+    storage: Arc<dyn Storage>,
+    create: CreateMethod,
+    password: &Credential,
+    with_recovery: bool,
+    costs: SlotCosts,
+    seams: &Seams,
+) -> Result<Created, VaultError> {
+    refuse_existing(&*storage)?;
+    let entropy = &*seams.entropy;
+    let repository = RepositoryId::from_bytes(array(entropy));
+    let secrets = Secrets::generate(entropy);
+    let plan = |label: &str| SlotPlan { costs, label: label.to_owned(), host: host_name(), created: seams.clock.now() };
+    let add = |credential: &Credential, label: &str| {
+        let (_, name, stored) = slot::seal(&secrets, repository, credential, plan(label), entropy)?;
+        storage.put(&name, &stored).map_err(RepoError::from)
+    };
+    add(password, "first password")?;
+    let recovery_words = with_recovery.then(|| RecoveryKey::random(entropy).words());
+    if let Some(words) = &recovery_words {
+        add(&Credential::RecoveryWords(words.clone()), "recovery key")?;
+    }
+    let config = RepositoryConfig {
+        repository,
+        created: seams.clock.now(),
+        features: 0,
+        epoch: secrets.newest_epoch(),
+        owner: secrets.owner_public().to_bytes(),
+        kem: XWING_KEM_ID,
+        public_key: crypt::public_key(&secrets.sealing)
+            .map_err(|why| VaultError::Request { what: why.to_string(), hint: None })?,
+        files: RepositoryConfig::FILES,
+        database: RepositoryConfig::DATABASE,
+        create,
+    };
+    if !config.store(&*storage, 1, &secrets.signing())? {
+        // Another `init` was faster; what this one left is signed by an owner nobody names.
+        return Err(RepoError::AlreadyInitialised { location: storage.location() }.into());
+    }
+    Ok(Created { repository, recovery_words })
+}
+
+fn refuse_existing(storage: &dyn Storage) -> Result<(), RepoError> {
+    match Survey::read(storage) {
+        Err(RepoError::NoRepository { .. }) => Ok(()),
+        Err(RepoError::Storage(fault)) => Err(fault.into()),
+        Ok(_) | Err(_) => Err(RepoError::AlreadyInitialised { location: storage.location() }),
+    }
 }

@@ -7,6 +7,7 @@ pub mod context;
 pub mod dump;
 pub mod error;
 pub mod init;
+pub mod keys;
 pub mod restore;
 pub mod stats;
 

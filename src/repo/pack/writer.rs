@@ -72,8 +72,8 @@ impl PackWriter {
         Ok(pack)
     }
 
-    /// Seals a block under the next slot and writes it.
-    pub fn append(&mut self, block: OpenBlock) -> Result<(), RepoError> {
+    /// Seals a block under the next slot and writes it. Returns its buffer for reuse.
+    pub fn append(&mut self, block: OpenBlock) -> Result<Vec<u8>, RepoError> {
         let mut bytes = block.bytes;
         self.cipher.seal(Domain::Block, self.table.blocks.len() as u64, &mut bytes);
         self.write(&bytes)?;
@@ -84,7 +84,7 @@ impl PackWriter {
             codec: block.codec,
             chunks: block.chunks,
         });
-        Ok(())
+        Ok(bytes)
     }
 
     /// Whether the pack should be closed: it has reached the target and would waste little on padding, or is

@@ -1,0 +1,181 @@
+//! What tests, benches and generators of an index need: a store in memory, a repository without slots, and
+//! tables of made-up chunks.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::base::clock::{SystemClock, Timestamp};
+use crate::base::id::{ChunkId, PackId, RepositoryId, SegmentId, SessionId};
+use crate::base::object::{ObjectKind, ObjectName};
+use crate::base::random::{SeededEntropy, array};
+use crate::codec::sign::SigningSecret;
+use crate::repo::config::{CreateMethod, RepositoryConfig};
+use crate::repo::crypt::{Opener, Sealer, public_key};
+use crate::repo::index::segment::{self, ListedPack};
+use crate::repo::pack::{BlockCodec, BlockInfo, ChunkInfo, PackTable};
+use crate::repo::repository::{Repository, Seams};
+use crate::repo::secrets::{Content, IdDomain, IdOwner, Secrets};
+use crate::storage::{ObjectEntry, Published, Staged, Storage, StorageError};
+
+/// A store that is a map.
+#[derive(Clone, Default)]
+pub struct Shelf(Arc<Mutex<BTreeMap<ObjectName, Vec<u8>>>>);
+
+impl Shelf {
+    /// The objects, to be looked at or damaged.
+    pub fn objects(&self) -> MutexGuard<'_, BTreeMap<ObjectName, Vec<u8>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn missing(name: &ObjectName) -> StorageError {
+        StorageError::NotFound { name: name.clone(), location: "memory".to_owned() }
+    }
+}
+
+impl Storage for Shelf {
+    fn stage(&self) -> Result<Box<dyn Staged>, StorageError> {
+        Ok(Box::new(Draft { shelf: self.clone(), bytes: Vec::new() }))
+    }
+
+    fn get(&self, name: &ObjectName, limit: u64) -> Result<Vec<u8>, StorageError> {
+        let bytes = self.objects().get(name).cloned().ok_or_else(|| Self::missing(name))?;
+        let length = bytes.len() as u64;
+        if length > limit {
+            return Err(StorageError::TooLarge { name: name.clone(), bytes: length, limit });
+        }
+        Ok(bytes)
+    }
+
+    fn get_range(&self, name: &ObjectName, offset: u64, length: usize) -> Result<Vec<u8>, StorageError> {
+        let objects = self.objects();
+        let bytes = objects.get(name).ok_or_else(|| Self::missing(name))?;
+        let wanted = offset + length as u64;
+        let range = bytes.get(offset as usize..wanted as usize);
+        range.map(<[u8]>::to_vec).ok_or_else(|| StorageError::Truncated { name: name.clone(), wanted })
+    }
+
+    fn list(&self, kind: ObjectKind) -> Result<Vec<ObjectEntry>, StorageError> {
+        let objects = self.objects();
+        let entry = |(name, bytes): (&ObjectName, &Vec<u8>)| ObjectEntry {
+            name: name.clone(),
+            bytes: bytes.len() as u64,
+            created: Timestamp::default(),
+        };
+        Ok(objects.iter().filter(|(name, _)| name.kind() == kind).map(entry).collect())
+    }
+
+    fn delete(&self, name: &ObjectName) -> Result<(), StorageError> {
+        self.objects().remove(name);
+        Ok(())
+    }
+
+    fn location(&self) -> String {
+        "memory".to_owned()
+    }
+}
+
+struct Draft {
+    shelf: Shelf,
+    bytes: Vec<u8>,
+}
+
+impl Staged for Draft {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), StorageError> {
+        self.bytes.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn publish(self: Box<Self>, name: &ObjectName) -> Result<Published, StorageError> {
+        let mut objects = self.shelf.objects();
+        if objects.contains_key(name) {
+            return Ok(Published::AlreadyThere);
+        }
+        objects.insert(name.clone(), self.bytes);
+        Ok(Published::Created)
+    }
+}
+
+/// A repository without slots or configuration objects, and the key it is written with.
+pub struct Fixture {
+    /// The opened repository.
+    pub repository: Repository,
+    public_key: Vec<u8>,
+}
+
+impl Fixture {
+    /// A repository in memory; everything about it follows from the seed.
+    pub fn new(seed: u64) -> Self {
+        Self::on(Arc::new(Shelf::default()), seed)
+    }
+
+    /// The same in another store.
+    #[expect(clippy::expect_used, reason = "test support: keys made here are keys")]
+    pub fn on(storage: Arc<dyn Storage>, seed: u64) -> Self {
+        let entropy = Arc::new(SeededEntropy::new(seed));
+        let secrets = Arc::new(Secrets::generate(&*entropy));
+        let public_key = public_key(&secrets.sealing).expect("a fresh sealing key has a public half");
+        let config = RepositoryConfig {
+            repository: RepositoryId::from_bytes(array(&*entropy)),
+            created: Timestamp::default(),
+            features: 0,
+            epoch: 1,
+            owner: secrets.owner_public().to_bytes(),
+            kem: 0x647a,
+            public_key: public_key.clone(),
+            files: RepositoryConfig::FILES,
+            database: RepositoryConfig::DATABASE,
+            create: CreateMethod::HardLink,
+        };
+        let opener = Opener::new(config.repository, Arc::clone(&secrets));
+        let seams = Seams { entropy, clock: Arc::new(SystemClock) };
+        Self { repository: Repository { storage, config, secrets, opener, seams }, public_key }
+    }
+
+    /// A new session of the owner.
+    #[expect(clippy::expect_used, reason = "test support: the fixture has an epoch and a public key")]
+    pub fn sealer(&self) -> Sealer {
+        let secrets = &self.repository.secrets;
+        let keys = secrets.epoch(1).expect("the fixture has an epoch");
+        let entropy = Arc::clone(&self.repository.seams.entropy);
+        let session = SessionId::from_bytes(array(&*entropy));
+        Sealer::begin(self.repository.id(), keys, secrets.owner_writer(), session, &self.public_key, entropy)
+            .expect("the fixture's public key can be used")
+    }
+
+    /// The owner's signing key.
+    pub fn signing(&self) -> SigningSecret {
+        self.repository.secrets.signing()
+    }
+
+    /// Stores one segment that lists the packs.
+    pub fn store(&self, packs: &[ListedPack]) -> Result<SegmentId, crate::repo::RepoError> {
+        segment::write_one(&self.repository, &self.sealer(), &self.signing(), &[], packs)
+    }
+}
+
+/// The id of the made-up chunk of this number.
+pub fn chunk_id(number: u64) -> ChunkId {
+    ChunkId::from_bytes(*blake3::hash(&number.to_le_bytes()).as_bytes())
+}
+
+/// The id of the made-up pack of this number.
+pub fn pack_id(number: u64) -> PackId {
+    PackId::from_bytes(*blake3::hash(&number.to_be_bytes()).as_bytes())
+}
+
+/// A table of `count` chunks of 10 bytes, up to 1,000 a block; the first is chunk `first << 32`.
+pub fn table_of(first: u64, count: u32) -> PackTable {
+    let numbers: Vec<u64> = (0..u64::from(count)).map(|offset| (first << 32) + offset).collect();
+    table_with(&numbers)
+}
+
+/// A table of the chunks of these numbers, 10 bytes each, up to 1,000 a block.
+pub fn table_with(numbers: &[u64]) -> PackTable {
+    let mut table = PackTable::new(IdDomain { content: Content::Data, owner: IdOwner::Shared }, 1280);
+    for numbers in numbers.chunks(1000) {
+        let chunks: Vec<_> = numbers.iter().map(|number| ChunkInfo { id: chunk_id(*number), length: 10 }).collect();
+        let raw_bytes = 10 * chunks.len() as u32;
+        table.blocks.push(BlockInfo { stored_bytes: 60, raw_bytes, codec: BlockCodec::Zstd, chunks });
+    }
+    table
+}

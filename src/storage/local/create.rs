@@ -1,0 +1,95 @@
+//! Laying out a new repository directory, and telling whether one is there.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use super::LocalStore;
+use super::layout::{self, Modes, Place, TEMPORARY};
+use super::list;
+use super::probe::{Capabilities, PROBE_FOLDER, probe};
+use crate::base::object::ObjectKind;
+use crate::storage::{CreateMethod, StorageError};
+
+/// The folder every fresh ext file system has; nobody put it there.
+const LOST_AND_FOUND: &str = "lost+found";
+
+impl LocalStore {
+    /// What `init` does to a directory: creates it, probes its file system, and lays out the repository's folders
+    /// if that file system can hold one. [`Capabilities::create_method`] of the answer is how objects are to be
+    /// created. A place that is refused is left as it was found.
+    pub fn prepare(root: impl AsRef<Path>, modes: Modes) -> Result<Capabilities, StorageError> {
+        let place = Place::new(root.as_ref().to_owned(), CreateMethod::HardLink, modes);
+        let was_there = place.root.exists();
+        make_root(&place)?;
+        let capabilities = refuse_foreign_content(&place).and_then(|()| probe(&place.root)).and_then(|capabilities| {
+            capabilities.create_method(&place.location())?;
+            Self::create_layout(&place.root, modes)?;
+            Ok(capabilities)
+        });
+        if capabilities.is_err() && !was_there {
+            // Removes nothing that anybody has put there.
+            let _ = fs::remove_dir(&place.root);
+        }
+        capabilities
+    }
+
+    /// Creates the directory `root` with the folders of a repository, durably, parents included. What an
+    /// interrupted call left is completed. A directory holding anything else is refused with `NotEmpty`.
+    pub fn create_layout(root: impl AsRef<Path>, modes: Modes) -> Result<(), StorageError> {
+        let place = Place::new(root.as_ref().to_owned(), CreateMethod::HardLink, modes);
+        make_root(&place)?;
+        refuse_foreign_content(&place)?;
+        for folder in ObjectKind::ALL.map(ObjectKind::folder).into_iter().chain([TEMPORARY]) {
+            let path = place.root.join(folder);
+            layout::make_folder(&path, modes).map_err(|source| place.failed("create", &path, source))?;
+        }
+        place.sync_folder(&place.root)
+    }
+
+    /// Whether `root` holds something that looks like a repository: a configuration.
+    pub fn exists(root: impl AsRef<Path>) -> Result<bool, StorageError> {
+        let place = Place::new(root.as_ref().to_owned(), CreateMethod::HardLink, Modes::default());
+        match list::list(&place, ObjectKind::Config) {
+            Ok(found) => Ok(!found.is_empty()),
+            Err(StorageError::NoFolder { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn make_root(place: &Place) -> Result<(), StorageError> {
+    let failed = |source| place.failed("create", &place.root, source);
+    make_with_parents(&std::path::absolute(&place.root).map_err(failed)?, place.modes).map_err(failed)
+}
+
+/// Creates a folder and what is missing above it, each durable in its parent before anything is put into it.
+fn make_with_parents(path: &Path, modes: Modes) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let Some(parent) = path.parent() else { return Err(io::ErrorKind::NotFound.into()) };
+    make_with_parents(parent, modes)?;
+    layout::make_folder(path, modes)?;
+    layout::sync_folder(parent)
+}
+
+fn refuse_foreign_content(place: &Place) -> Result<(), StorageError> {
+    let failed = |source| place.failed("list", &place.root, source);
+    for entry in fs::read_dir(&place.root).map_err(failed)? {
+        let entry = entry.map_err(failed)?.file_name();
+        if entry.to_string_lossy().starts_with(PROBE_FOLDER) {
+            // Of a killed probe; another one at work this very moment would fail and say so.
+            let left = place.root.join(&entry);
+            fs::remove_dir_all(&left).map_err(|source| place.failed("remove", &left, source))?;
+            continue;
+        }
+        let ours = |folder: &str| entry == folder;
+        let expected = ObjectKind::ALL.map(ObjectKind::folder).into_iter().chain([TEMPORARY, LOST_AND_FOUND]);
+        if !expected.into_iter().any(ours) {
+            let found = entry.to_string_lossy().into_owned();
+            return Err(StorageError::NotEmpty { location: place.location(), found });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,359 @@
+//! One entry that is new or changed, and how its stored form is made: attributes asked, content read and cut.
+
+use std::ffi::CString;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+
+use crate::base::cancel::Cancel;
+use crate::base::id::ChunkId;
+use crate::base::progress::{Event, Progress};
+use crate::codec::chunk::Chunker;
+use crate::repo::RepoError;
+use crate::repo::tree::writer::file_content;
+use crate::repo::tree::{Entry, EntryKind, Extent, FileContent, HardLink, Owner, XattrPair};
+use crate::sys::listing::{Dir, open_file};
+use crate::sys::meta::{
+    FileKind, Names, Stat, Xattr, data_extents, fstat, lstat_at, readlink_at, xattrs_of, xattrs_of_fd,
+};
+use crate::vault::backup::store::{ChunkStore, Filler, Lane, TreeChunks};
+
+/// An entry to be read.
+pub struct Item {
+    /// The directory it lies in.
+    pub dir: Arc<Dir>,
+    /// Its name there.
+    pub name: CString,
+    /// What the listing said of it.
+    pub stat: Stat,
+    /// Ordinal of its file system.
+    pub file_system: u32,
+}
+
+/// What became of an item.
+pub enum Outcome {
+    /// Its entry (a directory's `tree` is still open), and the attributes it was made from.
+    Read(Box<Entry>, Stat),
+    /// The same, but it changed while it was read: what is stored may be a mixture.
+    Torn(Box<Entry>, Stat),
+    /// It was gone when its turn came.
+    Vanished,
+    /// It could not be read.
+    Failed(io::Error),
+}
+
+/// Why reading stopped altogether.
+pub enum Stop {
+    /// The repository failed.
+    Repo(RepoError),
+    /// A stop was requested.
+    Cancelled,
+}
+
+impl From<RepoError> for Stop {
+    fn from(error: RepoError) -> Self {
+        Self::Repo(error)
+    }
+}
+
+/// What reading items needs.
+pub struct Reading<'a> {
+    /// Takes chunks.
+    pub store: &'a ChunkStore<'a>,
+    /// Cuts files.
+    pub chunker: &'a Chunker,
+    /// Translates owners.
+    pub names: &'a Names,
+    /// Receives bytes read.
+    pub progress: &'a dyn Progress,
+    /// Ends it early.
+    pub cancel: &'a Cancel,
+}
+
+/// How often a file that changes under the reader is read.
+const ATTEMPTS: usize = 3;
+/// Bytes read at once; four largest chunks, so that little is moved when the window slides.
+const WINDOW_BYTES: usize = 4 << 20;
+
+/// One thread's means of reading.
+pub struct Reader<'r, 'a> {
+    reading: &'r Reading<'a>,
+    filler: Filler,
+    window: Vec<u8>,
+    /// Runs the storing of a full block, here or on another thread.
+    spread: &'r dyn Fn(Filler) -> Result<(), RepoError>,
+}
+
+impl<'r, 'a> Reader<'r, 'a> {
+    /// A reader; give it back with [`finish`](Self::finish).
+    pub fn new(reading: &'r Reading<'a>, window: Vec<u8>, spread: &'r dyn Fn(Filler) -> Result<(), RepoError>) -> Self {
+        Self { reading, filler: reading.store.filler(Lane::Data), window, spread }
+    }
+
+    /// Returns the begun block to the store, and the window for reuse.
+    pub fn finish(self) -> Vec<u8> {
+        self.reading.store.put_back(Lane::Data, self.filler);
+        self.window
+    }
+
+    /// Makes the entry of an item.
+    pub fn read(&mut self, item: &Item) -> Result<Outcome, Stop> {
+        if self.reading.cancel.is_requested() {
+            return Err(Stop::Cancelled);
+        }
+        let outcome = match item.stat.kind {
+            FileKind::File => self.read_file(item),
+            _ => Ok(self.read_other(item, item.stat)),
+        };
+        match outcome {
+            Ok(outcome) => Ok(outcome),
+            Err(Trouble::Stop(stop)) => Err(stop),
+            Err(Trouble::Io(error)) if error.kind() == io::ErrorKind::NotFound => Ok(Outcome::Vanished),
+            Err(Trouble::Io(error)) => Ok(Outcome::Failed(error)),
+        }
+    }
+
+    fn read_other(&self, item: &Item, stat: Stat) -> Outcome {
+        let made = || -> io::Result<Entry> {
+            let mut entry = self.entry(item, &stat);
+            let xattrs = xattrs_of(item.dir.as_fd(), &item.name, stat.kind)?;
+            entry.xattrs = stored_xattrs(xattrs);
+            if stat.kind == FileKind::Symlink {
+                entry.target = Some(readlink_at(item.dir.as_fd(), &item.name)?);
+            }
+            Ok(entry)
+        };
+        match made() {
+            Ok(entry) => Outcome::Read(Box::new(entry), stat),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Outcome::Vanished,
+            Err(error) => Outcome::Failed(error),
+        }
+    }
+
+    fn read_file(&mut self, item: &Item) -> Result<Outcome, Trouble> {
+        let file = match open_file(item.dir.as_fd(), &item.name) {
+            // It became a link since it was listed.
+            Err(error) if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => {
+                return Ok(self.read_other(item, lstat_at(item.dir.as_fd(), &item.name)?));
+            }
+            opened => opened?,
+        };
+        let mut before = fstat(&file)?;
+        if before.kind != FileKind::File {
+            return Ok(self.read_other(item, before));
+        }
+        let xattrs = stored_xattrs(xattrs_of_fd(&file)?);
+        let mut attempt = 1;
+        loop {
+            let (content, size) = self.read_content(&file, &before)?;
+            let after = fstat(&file)?;
+            let quiet = (after.mtime, after.ctime, after.size) == (before.mtime, before.ctime, before.size);
+            if quiet || attempt == ATTEMPTS {
+                let mut entry = self.entry(item, &before);
+                (entry.content, entry.size, entry.xattrs) = (content, size, xattrs);
+                let read = Box::new(entry);
+                return Ok(if quiet { Outcome::Read(read, before) } else { Outcome::Torn(read, before) });
+            }
+            rustix::fs::seek(&file, rustix::fs::SeekFrom::Start(0)).map_err(io::Error::from)?;
+            before = after;
+            attempt += 1;
+        }
+    }
+
+    /// Content and length in bytes, holes included.
+    fn read_content(&mut self, file: &OwnedFd, stat: &Stat) -> Result<(Option<FileContent>, u64), Trouble> {
+        let extents = if stat.may_have_holes() { data_extents(file, stat.size)? } else { None };
+        let mut ids = Vec::new();
+        let size = match &extents {
+            None => self.cut(&mut FdReader { file, expected: stat.size, read: 0 }, &mut ids)?,
+            Some(extents) => {
+                let mut holes_skipped = ExtentReader { file, extents, at: 0, within: 0 };
+                let data = self.cut(&mut holes_skipped, &mut ids)?;
+                if data != extents.iter().map(|extent| extent.length).sum::<u64>() {
+                    return Err(io::Error::other("the file shrank while its holes were read around").into());
+                }
+                stat.size
+            }
+        };
+        if ids.is_empty() && extents.is_none() {
+            return Ok((None, size));
+        }
+        let mut sink = TreeChunks::new(self.reading.store);
+        let content = file_content(ids, &mut sink);
+        sink.finish();
+        let mut content = content.map_err(Stop::from)?;
+        let stored = |extent: crate::sys::meta::DataExtent| Extent { offset: extent.offset, length: extent.length };
+        content.extents = extents.map(|extents| extents.into_iter().map(stored).collect());
+        Ok((Some(content), size))
+    }
+
+    /// Cuts everything `source` gives into chunks; returns how many bytes that were.
+    fn cut(&mut self, source: &mut dyn Read, ids: &mut Vec<ChunkId>) -> Result<u64, Trouble> {
+        let mut window = std::mem::take(&mut self.window);
+        let result = self.cut_in(&mut window, source, ids);
+        self.window = window;
+        result
+    }
+
+    fn cut_in(&mut self, window: &mut Vec<u8>, source: &mut dyn Read, ids: &mut Vec<ChunkId>) -> Result<u64, Trouble> {
+        window.resize(WINDOW_BYTES, 0);
+        let (mut filled, mut total, mut ended) = (0, 0, false);
+        while !ended {
+            ended = fill(source, window, &mut filled)?;
+            let mut at = 0;
+            while at < filled
+                && let Some(length) = self.reading.chunker.cut(&window[at..filled], ended)
+            {
+                ids.push(self.add(&window[at..at + length])?);
+                at += length;
+            }
+            window.copy_within(at..filled, 0);
+            filled -= at;
+            total += at as u64;
+            self.reading.progress.on(Event::Advanced { bytes: at as u64, files: 0 });
+            if self.reading.cancel.is_requested() {
+                return Err(Stop::Cancelled.into());
+            }
+        }
+        Ok(total)
+    }
+
+    fn add(&mut self, chunk: &[u8]) -> Result<ChunkId, Trouble> {
+        let (id, full) = self.reading.store.add(Lane::Data, &mut self.filler, chunk).map_err(Stop::from)?;
+        if let Some(full) = full {
+            (self.spread)(full).map_err(Stop::from)?;
+        }
+        Ok(id)
+    }
+
+    /// Content of a stream that is no file.
+    pub fn read_stream(&mut self, source: &mut dyn Read) -> Result<io::Result<(Option<FileContent>, u64)>, Stop> {
+        let mut ids = Vec::new();
+        let size = match self.cut(source, &mut ids) {
+            Ok(size) => size,
+            Err(Trouble::Io(error)) => return Ok(Err(error)),
+            Err(Trouble::Stop(stop)) => return Err(stop),
+        };
+        if ids.is_empty() {
+            return Ok(Ok((None, 0)));
+        }
+        let mut sink = TreeChunks::new(self.reading.store);
+        let content = file_content(ids, &mut sink);
+        sink.finish();
+        Ok(Ok((Some(content?), size)))
+    }
+
+    /// Everything but content, target, attributes and tree.
+    fn entry(&self, item: &Item, stat: &Stat) -> Entry {
+        let names = self.reading.names;
+        let linked = stat.nlink > 1 && stat.kind != FileKind::Directory;
+        let device = matches!(stat.kind, FileKind::CharDevice | FileKind::BlockDevice);
+        Entry {
+            name: item.name.to_bytes().to_vec(),
+            kind: entry_kind(stat.kind),
+            mode: stat.mode,
+            owner: Owner { uid: stat.uid, gid: stat.gid, user: names.user(stat.uid), group: names.group(stat.gid) },
+            mtime: stat.mtime,
+            ctime: stat.ctime,
+            size: if stat.kind == FileKind::File { stat.size } else { 0 },
+            hard_link: linked.then_some(HardLink { device: u64::from(item.file_system), inode: stat.inode }),
+            target: None,
+            xattrs: None,
+            device: device.then_some(stat.rdev),
+            content: None,
+            tree: None,
+        }
+    }
+}
+
+/// The stored word for a kind of file.
+pub fn entry_kind(kind: FileKind) -> EntryKind {
+    match kind {
+        FileKind::File => EntryKind::File,
+        FileKind::Directory => EntryKind::Directory,
+        FileKind::Symlink => EntryKind::Symlink,
+        FileKind::Fifo => EntryKind::Fifo,
+        FileKind::Socket => EntryKind::Socket,
+        FileKind::CharDevice => EntryKind::CharDevice,
+        FileKind::BlockDevice => EntryKind::BlockDevice,
+    }
+}
+
+fn stored_xattrs(xattrs: Vec<Xattr>) -> Option<Vec<XattrPair>> {
+    let pairs: Vec<XattrPair> = xattrs.into_iter().map(|(name, value)| XattrPair { name, value }).collect();
+    (!pairs.is_empty()).then_some(pairs)
+}
+
+enum Trouble {
+    Io(io::Error),
+    Stop(Stop),
+}
+
+impl From<io::Error> for Trouble {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl From<Stop> for Trouble {
+    fn from(stop: Stop) -> Self {
+        Self::Stop(stop)
+    }
+}
+
+/// Reads until the window is full or the source has ended; tells which.
+fn fill(source: &mut dyn Read, window: &mut [u8], filled: &mut usize) -> io::Result<bool> {
+    while *filled < window.len() {
+        match source.read(&mut window[*filled..]) {
+            Ok(0) => return Ok(true),
+            Ok(count) => *filled += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(false)
+}
+
+/// Reads a file to its end. Having read as much as the file was long counts as the end, which saves a call for
+/// each small file: if it has grown meanwhile, its times tell.
+struct FdReader<'a> {
+    file: &'a OwnedFd,
+    expected: u64,
+    read: u64,
+}
+
+impl Read for FdReader<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.read > 0 && self.read == self.expected {
+            return Ok(0);
+        }
+        let count = rustix::io::read(self.file, buffer)?;
+        self.read += count as u64;
+        Ok(count)
+    }
+}
+
+/// Reads the data of a sparse file, extent by extent.
+struct ExtentReader<'a> {
+    file: &'a OwnedFd,
+    extents: &'a [crate::sys::meta::DataExtent],
+    at: usize,
+    within: u64,
+}
+
+impl Read for ExtentReader<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while let Some(extent) = self.extents.get(self.at) {
+            let left = extent.length - self.within;
+            if left > 0 {
+                let want = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+                let count = rustix::io::pread(self.file, &mut buffer[..want], extent.offset + self.within)?;
+                self.within += count as u64;
+                return Ok(count);
+            }
+            self.at += 1;
+            self.within = 0;
+        }
+        Ok(0)
+    }
+}

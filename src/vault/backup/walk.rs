@@ -1,0 +1,322 @@
+//! The walk: takes listings in one fixed order, everything below a directory before the directory itself,
+//! compares each with the last state, sends what is new to the readers and the directory to the assembler.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crossbeam_channel::{Sender, TrySendError};
+
+use crate::base::cancel::Cancel;
+use crate::repo::RepoError;
+use crate::repo::snapshot::Counts;
+use crate::repo::tree::Entry;
+use crate::sys::listing::{Dir, Listing, is_directory};
+use crate::sys::meta::{FileKind, Stat, lstat_at};
+use crate::vault::backup::batch::Batcher;
+use crate::vault::backup::fingerprint::Fingerprint;
+use crate::vault::backup::item::{Item, Stop};
+use crate::vault::backup::lister::{Lister, Task, join};
+use crate::vault::backup::problems::ProblemLog;
+use crate::vault::backup::roots::Root;
+use crate::vault::backup::state::{Record, StateReader};
+use crate::vault::backup::store::ChunkStore;
+
+/// A directory whose entries are known and on their way; the assembler makes its tree.
+pub struct DirectoryJob {
+    /// Path below the root.
+    pub path: Vec<u8>,
+    /// Its entries.
+    pub listing: Listing,
+    /// What it was last time.
+    pub old: Option<Record>,
+    /// For each entry, whether its old stored form still holds; `None` if all do and no entry is gone.
+    pub same: Option<Vec<bool>>,
+    /// Lines of the listing that are directories which were walked: as many jobs came before this one.
+    pub walked: Vec<usize>,
+    /// Whether everything in it could be seen; otherwise its state is not remembered.
+    pub complete: bool,
+    /// Ordinals of the file systems of the entries, in line with the listing.
+    pub file_systems: Vec<u32>,
+}
+
+/// Everything the walk works with.
+pub struct Walk<'a> {
+    /// Lists ahead.
+    pub lister: &'a Lister,
+    /// The last state, if there is any.
+    pub state: Option<StateReader>,
+    /// Whether what the state says is stored may be believed without looking.
+    pub trusted: bool,
+    /// Asked for chunks where it may not.
+    pub store: &'a ChunkStore<'a>,
+    /// Takes items; `None` in a dry run.
+    pub batcher: Option<Batcher<'a>>,
+    /// Takes directories.
+    pub jobs: Sender<DirectoryJob>,
+    /// Takes problems.
+    pub problems: &'a ProblemLog<'a>,
+    /// Ends it early.
+    pub cancel: &'a Cancel,
+    /// What was seen.
+    pub counts: Counts,
+    /// Entries and bytes left out by rules.
+    pub left_out: (u64, u64),
+    /// Device numbers in the order they were met: their positions are the ordinals.
+    pub devices: Vec<u64>,
+}
+
+enum Child {
+    Task(Arc<Task>),
+    Upper(std::collections::BTreeMap<Vec<u8>, Root>),
+}
+
+struct Frame {
+    path: Vec<u8>,
+    dir: Option<Arc<Dir>>,
+    listing: Listing,
+    children: std::vec::IntoIter<(usize, Child)>,
+    walked: Vec<usize>,
+    complete: bool,
+}
+
+impl Walk<'_> {
+    /// Walks the tree of sources.
+    pub fn run(&mut self, root: Root) -> Result<(), Stop> {
+        let first = match root {
+            Root::Upper(names) => self.upper(Vec::new(), names),
+            Root::Source => self.whole_root(),
+        };
+        let mut frames = vec![first];
+        while let Some(frame) = frames.last_mut() {
+            if self.cancel.is_requested() {
+                return Err(Stop::Cancelled);
+            }
+            if let Some((line, child)) = frame.children.next() {
+                frame.walked.push(line);
+                let name = frame.listing.entries.get(line).map(|entry| frame.listing.name(entry)).unwrap_or_default();
+                let path = join(&frame.path, name);
+                let next = match child {
+                    Child::Task(task) => self.enter(&task),
+                    Child::Upper(names) => self.upper(path, names),
+                };
+                frames.push(next);
+            } else if let Some(frame) = frames.pop() {
+                self.complete(frame)?;
+            }
+        }
+        if let Some(batcher) = &mut self.batcher {
+            batcher.flush();
+        }
+        Ok(())
+    }
+
+    /// `/` itself as a source.
+    fn whole_root(&mut self) -> Frame {
+        let root = Dir::open(std::path::Path::new("/"));
+        let entered = root.and_then(|dir| {
+            let stat = crate::sys::meta::fstat(&dir)?;
+            Ok(Task::new(Vec::new(), Arc::new(dir), c".", stat.device))
+        });
+        match entered {
+            Ok(task) => self.enter(&task),
+            Err(error) => self.unreadable(Vec::new(), &error),
+        }
+    }
+
+    fn enter(&mut self, task: &Arc<Task>) -> Frame {
+        match self.lister.take(task) {
+            Ok(contents) => {
+                self.left_out.0 += contents.left_out.0;
+                self.left_out.1 += contents.left_out.1;
+                let mut complete = true;
+                for (name, error) in contents.failed {
+                    complete = false;
+                    self.note(&join(&task.path, &name), &error);
+                }
+                let children: Vec<_> =
+                    contents.children.into_iter().map(|(line, task)| (line, Child::Task(task))).collect();
+                Frame {
+                    path: task.path.clone(),
+                    dir: Some(contents.dir),
+                    listing: contents.listing,
+                    children: children.into_iter(),
+                    walked: Vec::new(),
+                    complete,
+                }
+            }
+            Err(error) => self.unreadable(task.path.clone(), &error),
+        }
+    }
+
+    fn unreadable(&mut self, path: Vec<u8>, error: &io::Error) -> Frame {
+        self.note(&path, error);
+        Frame {
+            path,
+            dir: None,
+            listing: Listing::default(),
+            children: Vec::new().into_iter(),
+            walked: Vec::new(),
+            complete: false,
+        }
+    }
+
+    /// A directory above the sources: only the named entries are seen.
+    fn upper(&mut self, path: Vec<u8>, names: std::collections::BTreeMap<Vec<u8>, Root>) -> Frame {
+        use std::os::unix::ffi::OsStrExt;
+        let place = PathBuf::from("/").join(std::ffi::OsStr::from_bytes(&path));
+        let dir = match Dir::open(&place) {
+            Ok(dir) => Arc::new(dir),
+            Err(error) => return self.unreadable(path, &error),
+        };
+        let mut listing = Listing::default();
+        let (mut children, mut complete) = (Vec::new(), true);
+        for (name, root) in names {
+            let Ok(c_name) = std::ffi::CString::new(name.clone()) else { continue };
+            let stat = match &root {
+                Root::Source => lstat_at(dir.as_fd(), &c_name),
+                Root::Upper(_) => dir.open_at(&c_name, true).and_then(|dir| crate::sys::meta::fstat(&dir)),
+            };
+            match stat {
+                Ok(stat) => {
+                    let line = listing.entries.len();
+                    listing.push(&c_name, stat);
+                    match root {
+                        Root::Upper(names) => children.push((line, Child::Upper(names))),
+                        Root::Source if is_directory(&stat) => {
+                            let task = Task::new(join(&path, &name), Arc::clone(&dir), &c_name, stat.device);
+                            children.push((line, Child::Task(task)));
+                        }
+                        Root::Source => {}
+                    }
+                }
+                Err(error) => {
+                    complete = false;
+                    // A source the user named is missed even if it has merely vanished.
+                    self.problems.note(&join(&path, &name), &error.to_string(), true);
+                }
+            }
+        }
+        Frame { path, dir: Some(dir), listing, children: children.into_iter(), walked: Vec::new(), complete }
+    }
+
+    fn complete(&mut self, frame: Frame) -> Result<(), Stop> {
+        self.count(&frame.listing);
+        let old = self.state.as_mut().and_then(|state| state.seek(&frame.path));
+        let file_systems: Vec<u32> =
+            frame.listing.entries.iter().map(|line| ordinal(&mut self.devices, line.stat.device)).collect();
+        let same = self.compare(&frame.listing, old.as_ref(), &file_systems)?;
+        if let (Some(same), Some(dir)) = (&same, &frame.dir) {
+            for ((line, same), file_system) in frame.listing.entries.iter().zip(same).zip(&file_systems) {
+                if !same {
+                    self.send_item(dir, &frame.listing, line, *file_system);
+                }
+            }
+        }
+        let job = DirectoryJob {
+            path: frame.path,
+            listing: frame.listing,
+            old,
+            same,
+            walked: frame.walked,
+            complete: frame.complete,
+            file_systems,
+        };
+        self.send_job(job)
+    }
+
+    fn send_item(&mut self, dir: &Arc<Dir>, listing: &Listing, line: &crate::sys::listing::Listed, file_system: u32) {
+        let bytes = if line.stat.kind == FileKind::File { line.stat.size } else { 0 };
+        if line.stat.kind == FileKind::File {
+            self.counts.files_read += 1;
+            self.counts.bytes_read += bytes;
+        }
+        if let Some(batcher) = &mut self.batcher {
+            let name = listing.c_name(line).to_owned();
+            batcher.push(Item { dir: Arc::clone(dir), name, stat: line.stat, file_system }, bytes);
+        }
+    }
+
+    fn send_job(&mut self, job: DirectoryJob) -> Result<(), Stop> {
+        let Some(batcher) = &mut self.batcher else { return Ok(()) };
+        let job = match self.jobs.try_send(job) {
+            Ok(()) => return Ok(()),
+            Err(TrySendError::Full(job) | TrySendError::Disconnected(job)) => job,
+        };
+        // The assembler may be waiting for an item that is still being gathered here.
+        batcher.flush();
+        self.jobs.send(job).map_err(|_| Stop::Cancelled)
+    }
+
+    /// Which entries are as they were; `None` if all are, and none is gone.
+    fn compare(
+        &self,
+        listing: &Listing,
+        old: Option<&Record>,
+        file_systems: &[u32],
+    ) -> Result<Option<Vec<bool>>, Stop> {
+        let mut same = vec![false; listing.entries.len()];
+        let Some(Ok((_, _, entries))) = old.map(Record::parse) else { return Ok(Some(same)) };
+        let mut identical = entries.len() == listing.entries.len() && self.trusted;
+        let mut entries = entries.peekable();
+        for ((line, same), file_system) in listing.entries.iter().zip(&mut same).zip(file_systems) {
+            let name = listing.name(line);
+            while entries.peek().is_some_and(|entry| entry.name < name) {
+                entries.next();
+            }
+            if let Some(entry) = entries.next_if(|entry| entry.name == name) {
+                *same = entry.fingerprint == Fingerprint::of(&line.stat, *file_system)
+                    && (self.trusted || self.is_stored(entry.encoded)?);
+            }
+            identical &= *same;
+        }
+        Ok((!identical).then_some(same))
+    }
+
+    /// Whether everything an old entry of a file refers to is still there to be relied on.
+    fn is_stored(&self, encoded: &[u8]) -> Result<bool, RepoError> {
+        let Ok(entry) = minicbor::decode::<Entry>(encoded) else { return Ok(false) };
+        let Some(content) = entry.content else { return Ok(true) };
+        if content.list_depth.is_some() {
+            return Ok(false);
+        }
+        for id in &content.ids {
+            if !self.store.has(id)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn count(&mut self, listing: &Listing) {
+        for line in &listing.entries {
+            match line.stat.kind {
+                FileKind::File => {
+                    self.counts.files += 1;
+                    self.counts.bytes += data_bytes(&line.stat);
+                }
+                FileKind::Directory => self.counts.directories += 1,
+                _ => self.counts.others += 1,
+            }
+        }
+    }
+
+    fn note(&self, path: &[u8], error: &io::Error) {
+        // What vanishes while a tree is read is no loss: it is no longer there to be had.
+        self.problems.note(path, &error.to_string(), error.kind() != io::ErrorKind::NotFound);
+    }
+}
+
+/// Bytes of a file without its holes, as far as the listing tells.
+fn data_bytes(stat: &Stat) -> u64 {
+    if stat.may_have_holes() { stat.blocks.saturating_mul(512) } else { stat.size }
+}
+
+fn ordinal(devices: &mut Vec<u64>, device: u64) -> u32 {
+    let known = devices.iter().position(|&known| known == device);
+    known.unwrap_or_else(|| {
+        devices.push(device);
+        devices.len() - 1
+    }) as u32
+}
