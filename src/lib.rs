@@ -1,12 +1,14 @@
 //! `dssvault`: encrypted, deduplicating backup of Dataiku DSS nodes and of any other tree.
 //!
-//! The library holds everything but the terminal. Layers point down and never sideways; `tests/layers.rs`
+//! The library holds everything but the terminal. Layers point down and never sideways; `tests/spec/layers.rs`
 //! checks it. `docs/architecture.md` is the map, `docs/format.md` the exact bytes.
 
 pub mod app;
 pub mod base;
 pub mod cli;
 pub mod codec;
+#[cfg(feature = "testing")]
+pub mod fuzzing;
 pub mod repo;
 pub mod storage;
 pub mod sys;

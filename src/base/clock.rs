@@ -147,4 +147,27 @@ mod tests {
     fn nonsense_is_no_time() {
         assert!("yesterday-ish".parse::<Timestamp>().is_err());
     }
+
+    #[test]
+    fn part_of_a_second_before_1970_counts_forward() {
+        let moment = Timestamp::new(-1, 500_000_000).unwrap();
+        assert_eq!(moment.to_string(), "1969-12-31T23:59:59.5Z");
+        assert_eq!(moment.to_string().parse(), Ok(moment));
+        assert_eq!(moment.as_nanos(), -500_000_000);
+        assert!(moment < Timestamp::default());
+    }
+
+    #[test]
+    fn an_offset_is_taken_into_account() {
+        let moment = |text: &str| text.parse::<Timestamp>().unwrap();
+        assert_eq!(moment("2026-11-22T07:15:00+01:00"), moment("2026-11-22T06:15:00Z"));
+    }
+
+    #[test]
+    fn nanoseconds_beyond_a_second_are_refused_also_when_stored() {
+        assert_eq!(Timestamp::new(0, 1_000_000_000), None);
+        let stored = minicbor::to_vec(Timestamp { seconds: 0, nanos: 1_000_000_000 }).unwrap();
+        assert!(minicbor::decode::<Timestamp>(&stored).is_err());
+        assert!(minicbor::decode::<Timestamp>(&[0x83, 0, 0, 0]).is_err());
+    }
 }

@@ -148,4 +148,25 @@ mod tests {
         assert!("A7".repeat(32).parse::<ChunkId>().is_err());
         assert!("é".repeat(32).parse::<ChunkId>().is_err());
     }
+
+    #[test]
+    fn a_stored_id_of_another_length_is_refused() {
+        let id = SnapshotId::from_bytes([7; 16]);
+        assert_eq!(minicbor::decode::<SnapshotId>(&minicbor::to_vec(id).unwrap()).unwrap(), id);
+        assert!(minicbor::decode::<ChunkId>(&minicbor::to_vec(id).unwrap()).is_err());
+        assert_eq!(SnapshotId::from_slice(&[7; 17]), None);
+    }
+
+    #[test]
+    fn ids_sort_like_their_text() {
+        let mut ids = [[0xff; 16], [0x0f; 16], [0xf0; 16]].map(NodeId::from_bytes);
+        ids.sort_unstable();
+        assert!(ids.map(|id| id.to_string()).is_sorted());
+    }
+
+    #[test]
+    fn bad_text_is_quoted_with_what_was_wanted() {
+        let error = "latest".parse::<SnapshotId>().unwrap_err();
+        assert_eq!(error.to_string(), "`latest` is not a SnapshotId: 32 lower-case hexadecimal digits are expected");
+    }
 }

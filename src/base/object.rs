@@ -107,3 +107,41 @@ impl fmt::Display for ObjectName {
         write!(f, "{}/{}", self.kind.folder(), self.text)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_could_leave_their_folder_are_no_names() {
+        for text in ["", ".", "..", "a/b", "a.tmp", "A1", "a b", "a\0", "é", "a\n", &"a".repeat(101)] {
+            assert_eq!(ObjectName::new(ObjectKind::Pack, text), None, "{text:?}");
+        }
+        assert!(ObjectName::new(ObjectKind::Session, "a7-3").is_some());
+        assert!(ObjectName::new(ObjectKind::Pack, "a".repeat(100)).is_some());
+    }
+
+    #[test]
+    fn numbered_names_sort_as_numbers_and_read_back() {
+        let name = |number| ObjectName::numbered(ObjectKind::Journal, number);
+        assert!(name(9) < name(10) && name(999_999_999) < name(1_000_000_000));
+        assert_eq!(name(42).to_string(), "journal/0000000042");
+        assert_eq!(
+            [0, 42, 9_999_999_999].map(|number| name(number).number()),
+            [Some(0), Some(42), Some(9_999_999_999)]
+        );
+        for text in ["42", "00000000042", "000000004-", "-000000042"] {
+            assert_eq!(ObjectName::new(ObjectKind::Journal, text).unwrap().number(), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn folders_and_codes_are_all_different() {
+        let mut folders = ObjectKind::ALL.map(ObjectKind::folder);
+        let mut codes = ObjectKind::ALL.map(ObjectKind::code);
+        folders.sort_unstable();
+        codes.sort_unstable();
+        assert!(folders.windows(2).all(|two| two[0] != two[1]));
+        assert_eq!(codes, [1, 2, 3, 4, 5, 6, 7]);
+    }
+}

@@ -25,8 +25,9 @@ impl fmt::Display for ByteCount {
 }
 
 impl std::ops::AddAssign<u64> for ByteCount {
+    /// Saturates: sizes claimed by a damaged archive must not stop whoever adds them up.
     fn add_assign(&mut self, bytes: u64) {
-        self.0 += bytes;
+        self.0 = self.0.saturating_add(bytes);
     }
 }
 
@@ -44,5 +45,23 @@ mod tests {
         assert_eq!(text(100 * 1024), "100 KiB");
         assert_eq!(text(1_023_999), "0.98 MiB");
         assert_eq!(text(u64::MAX), "16.0 EiB");
+    }
+
+    #[test]
+    fn rounding_never_shows_four_digits() {
+        for shift in 10..64 {
+            for bytes in [(1u64 << shift) - 1, 1 << shift, (1 << shift) + 1] {
+                let text = ByteCount(bytes).to_string();
+                let digits = text.chars().filter(char::is_ascii_digit).count();
+                assert!(digits == 3 || bytes < 1024, "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_sum_of_claimed_sizes_stops_at_the_largest() {
+        let mut sum = ByteCount(u64::MAX - 1);
+        sum += 5;
+        assert_eq!(sum, ByteCount(u64::MAX));
     }
 }

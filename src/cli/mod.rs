@@ -1,1 +1,67 @@
 //! Commands, tables, JSON, progress bars: everything that speaks to people.
+//!
+//! A command is five short steps: parse, make options, open through `app`, one call of a verb, render.
+
+pub mod args;
+mod commands;
+mod environment;
+mod error;
+mod exit;
+mod lists;
+mod output;
+mod progress;
+mod prompt;
+mod session;
+mod signals;
+mod snapshot;
+mod table;
+mod text;
+mod views;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::args::Cli;
+use crate::cli::error::{CliError, Fault};
+use crate::cli::session::Session;
+
+/// Runs the program with the arguments of this process.
+pub fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    match Cli::try_parse_from(&arguments) {
+        Ok(cli) => run(cli),
+        Err(error) => exit::refused(&error, wants_json(&arguments)),
+    }
+}
+
+fn run(cli: Cli) -> ExitCode {
+    environment::start_log(cli.global.verbose);
+    crate::app::limits::raise_open_files();
+    let session = match Session::start(cli.global) {
+        Ok(session) => session,
+        Err(error) => return finish(&Fault::new(&error, false)),
+    };
+    match cli.command.run(&session) {
+        Ok(outcome) => ExitCode::from(outcome.code()),
+        Err(error) => finish(&Fault::new(&error, session.output.is_json())),
+    }
+}
+
+fn finish(fault: &Fault) -> ExitCode {
+    fault.print();
+    ExitCode::from(fault.code)
+}
+
+/// Whether `--json` was asked for on a command line that could not be parsed.
+fn wants_json(arguments: &[OsString]) -> bool {
+    arguments.iter().any(|argument| argument == "--json")
+}
+
+impl From<std::io::Error> for CliError {
+    /// Bare I/O errors of this layer are those of its own output.
+    fn from(error: std::io::Error) -> Self {
+        Self::Output(error)
+    }
+}

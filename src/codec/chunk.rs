@@ -162,4 +162,56 @@ mod tests {
         assert_eq!(chunker(1).cut(&[0; 16384], false), Some(16384));
         assert_eq!(chunker(1).cut(&[0; 5], true), Some(5));
     }
+
+    #[test]
+    fn cuts_do_not_depend_on_how_much_is_seen_at_once() {
+        let data = noise(1 << 18);
+        let whole = lengths(&chunker(1), &data);
+        let (mut fed, mut at, mut seen) = (Vec::new(), 0, 0);
+        while at < data.len() {
+            match chunker(1).cut(&data[at..seen], seen == data.len()) {
+                Some(length) => {
+                    fed.push(length);
+                    at += length;
+                }
+                None => seen = (seen + 777).min(data.len()),
+            }
+        }
+        assert_eq!(fed, whole);
+    }
+
+    #[test]
+    fn data_that_is_one_byte_over_and_over_is_cut_at_the_maximum() {
+        let lengths = lengths(&chunker(1), &[0; 16384 * 3 + 5]);
+        assert_eq!(lengths, [16384, 16384, 16384, 5]);
+    }
+
+    #[test]
+    fn the_end_of_data_may_be_shorter_than_any_chunk() {
+        let data = noise(1024);
+        assert_eq!(chunker(1).cut(&[], true), Some(0));
+        for length in [1, 2, 63, 1023, 1024] {
+            assert_eq!(chunker(1).cut(&data[..length], true), Some(length));
+        }
+    }
+
+    /// Other cuts after an update of the crate would store everything again.
+    #[test]
+    fn cuts_are_the_same_for_ever() {
+        let lengths = lengths(&chunker(1), &noise(1 << 16));
+        assert_eq!(lengths, [3401, 6933, 7213, 4767, 2832, 4782, 4994, 4335, 4505, 5956, 7546, 5354, 2918]);
+    }
+
+    #[test]
+    fn only_sizes_the_algorithm_can_work_with_are_valid() {
+        let valid = |min, average, max| ChunkSizes { min, average, max }.are_valid();
+        assert!(SIZES.are_valid() && valid(64, 256, 258) && valid(64, 4 << 20, 8 << 20));
+        assert!(!valid(62, 256, 1024), "minimum too small");
+        assert!(!valid(64, 254, 1024), "average too small");
+        assert!(!valid(4096, 4096, 8192) && !valid(1024, 4096, 4096), "not in order");
+        assert!(!valid(1024, (4 << 20) + 2, 8 << 20), "average too large");
+        assert!(!valid(1024, 4096, ChunkSizes::MAX_LIMIT + 2), "maximum too large");
+        assert!(!valid(1025, 4096, 8192) && !valid(1024, 4097, 8192) && !valid(1024, 4096, 8191), "odd");
+        assert!(!valid(0, 0, 0) && !valid(u32::MAX, u32::MAX, u32::MAX));
+    }
 }

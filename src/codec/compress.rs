@@ -72,7 +72,7 @@ impl Inflater {
 
     /// Expands one frame to exactly `length` bytes into `output` (replaced). The caller has bounded `length`.
     pub fn inflate(&mut self, frame: &[u8], length: usize, output: &mut Vec<u8>) -> Result<(), BadFrame> {
-        output.clear();
+        // Not cleared first: only what the buffer grows by needs zeros, everything is overwritten anyway.
         output.resize(length, 0);
         match self.0.decompress_to_buffer(frame, output.as_mut_slice()) {
             Ok(expanded) if expanded == length => Ok(()),
@@ -115,5 +115,43 @@ mod tests {
         assert!(inflater.inflate(&packed, text.len() - 1, &mut out).is_err());
         assert!(inflater.inflate(&packed, text.len() + 1, &mut out).is_err());
         assert!(inflater.inflate(&packed[..packed.len() - 1], text.len(), &mut out).is_err());
+    }
+
+    #[test]
+    fn what_is_said_to_shrink_is_smaller_at_every_length() {
+        let mut deflater = Deflater::new(3).unwrap();
+        let mut packed = Vec::new();
+        for length in 0..2000 {
+            if deflater.deflate(&vec![b'a'; length], &mut packed) {
+                assert!(packed.len() < length, "{length} became {}", packed.len());
+            } else {
+                assert!(length < 40, "{length} equal bytes shrink");
+            }
+        }
+    }
+
+    #[test]
+    fn text_behind_a_long_run_of_noise_is_still_compressed() {
+        let mut mixed = vec![0; 1 << 20];
+        SeededEntropy::new(3).fill(&mut mixed[..1 << 19]);
+        assert!(Deflater::new(3).unwrap().deflate(&mixed, &mut Vec::new()));
+    }
+
+    #[test]
+    fn an_output_used_before_leaves_no_trace() {
+        let text = b"never the same river twice ".repeat(1000);
+        let (mut packed, mut back) = (vec![1; 1 << 20], vec![2; 1 << 20]);
+        assert!(Deflater::new(3).unwrap().deflate(&text, &mut packed));
+        let mut inflater = Inflater::new().unwrap();
+        assert_eq!(inflater.inflate(b"no frame", 100, &mut back), Err(BadFrame));
+        inflater.inflate(&packed, text.len(), &mut back).unwrap();
+        assert_eq!(back, text);
+    }
+
+    #[test]
+    fn nothing_expands_only_to_nothing() {
+        let mut inflater = Inflater::new().unwrap();
+        assert_eq!(inflater.inflate(&[], 0, &mut Vec::new()), Ok(()));
+        assert_eq!(inflater.inflate(&[], 1, &mut Vec::new()), Err(BadFrame));
     }
 }

@@ -117,3 +117,60 @@ pub fn keyed_hash(key: &SecretKey, bytes: &[u8]) -> [u8; 32] {
 pub fn plain_hash(bytes: &[u8]) -> [u8; 32] {
     *blake3::hash(bytes).as_bytes()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PURPOSES: [Purpose; 7] = [
+        Purpose::ObjectKey,
+        Purpose::Commitment,
+        Purpose::DataIds,
+        Purpose::TreeIds,
+        Purpose::NodeIds,
+        Purpose::Gear,
+        Purpose::Slot,
+    ];
+
+    fn key(byte: u8) -> SecretKey {
+        SecretKey::from_bytes([byte; 32])
+    }
+
+    #[test]
+    fn purpose_root_and_parts_each_make_another_key() {
+        let mut keys: Vec<[u8; 32]> = PURPOSES.map(|purpose| *key(1).derive(purpose, &[]).expose()).to_vec();
+        keys.push(*key(2).derive(Purpose::ObjectKey, &[]).expose());
+        keys.push(*key(1).derive(Purpose::ObjectKey, &[&[0]]).expose());
+        keys.push(*key(1).derive(Purpose::ObjectKey, &[&[1]]).expose());
+        keys.push(keyed_hash(&key(1), &[]));
+        keys.push(plain_hash(&[]));
+        let count = keys.len();
+        keys.sort_unstable();
+        keys.dedup();
+        assert_eq!(keys.len(), count);
+    }
+
+    #[test]
+    fn derivation_is_blake3_with_the_documented_context() {
+        let expected = blake3::derive_key("dssvault v1 object key", &[[5; 32].as_slice(), b"salt", b"kind"].concat());
+        assert_eq!(*key(5).derive(Purpose::ObjectKey, &[b"salt", b"kind"]).expose(), expected);
+    }
+
+    #[test]
+    fn long_output_begins_with_the_short_one() {
+        let long = key(1).derive_bytes::<2048>(Purpose::Gear);
+        assert_eq!(&long[..32], key(1).derive(Purpose::Gear, &[]).expose());
+        assert_ne!(&long[32..64], &long[..32]);
+    }
+
+    #[test]
+    fn the_plain_hash_is_blake3_of_the_specification() {
+        let hash = plain_hash(b"").iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        assert_eq!(hash, "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262");
+    }
+
+    #[test]
+    fn a_secret_does_not_print_itself() {
+        assert_eq!(format!("{:?}", key(0xab)), "SecretKey(..)");
+    }
+}

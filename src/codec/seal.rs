@@ -66,14 +66,20 @@ impl ObjectCipher {
 
     /// Checks and decrypts in place; on success the tag is gone.
     pub fn open(&self, domain: Domain, slot: u64, bytes: &mut Vec<u8>) -> Result<(), Unsealable> {
+        let length = self.open_slice(domain, slot, bytes)?.len();
+        bytes.truncate(length);
+        Ok(())
+    }
+
+    /// As [`open`](Self::open), within a larger buffer: gives the plaintext, which stands where the seal began.
+    pub fn open_slice<'a>(&self, domain: Domain, slot: u64, bytes: &'a mut [u8]) -> Result<&'a [u8], Unsealable> {
         let length = bytes.len().checked_sub(TAG_BYTES).ok_or(Unsealable)?;
         let (text, tag) = bytes.split_at_mut(length);
         let tag = Tag::try_from(&*tag).map_err(|_| Unsealable)?;
         self.cipher
-            .decrypt_inout_detached(&nonce(domain, slot), &self.aad(domain, slot), text.into(), &tag)
+            .decrypt_inout_detached(&nonce(domain, slot), &self.aad(domain, slot), (&mut *text).into(), &tag)
             .map_err(|_| Unsealable)?;
-        bytes.truncate(length);
-        Ok(())
+        Ok(text)
     }
 
     fn aad(&self, domain: Domain, slot: u64) -> [u8; 44] {
@@ -119,5 +125,38 @@ mod tests {
     #[test]
     fn too_few_bytes_are_refused() {
         assert_eq!(cipher(1, 1).open(Domain::Block, 0, &mut vec![0; 15]), Err(Unsealable));
+    }
+
+    #[test]
+    fn any_flipped_bit_is_noticed_and_nothing_is_decrypted() {
+        let mut sealed = b"plain".to_vec();
+        cipher(1, 1).seal(Domain::Payload, 0, &mut sealed);
+        for bit in 0..sealed.len() * 8 {
+            let mut flipped = sealed.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            let before = flipped.clone();
+            assert_eq!(cipher(1, 1).open(Domain::Payload, 0, &mut flipped), Err(Unsealable), "bit {bit}");
+            assert_eq!(flipped, before, "a refused seal leaves the bytes as they were");
+        }
+    }
+
+    #[test]
+    fn an_empty_part_is_only_its_tag() {
+        let mut sealed = Vec::new();
+        cipher(1, 1).seal(Domain::Table, u64::MAX, &mut sealed);
+        assert_eq!(sealed.len(), TAG_BYTES);
+        assert_eq!(cipher(1, 1).open(Domain::Table, u64::MAX, &mut sealed), Ok(()));
+        assert!(sealed.is_empty());
+    }
+
+    #[test]
+    fn no_two_parts_of_an_object_share_a_nonce() {
+        let domains = [Domain::Block, Domain::Table, Domain::Trailer, Domain::Payload, Domain::Slot];
+        let slots = [0, 1, u64::from(u32::MAX), u64::MAX];
+        let mut nonces: Vec<[u8; 12]> =
+            domains.iter().flat_map(|&domain| slots.map(|slot| nonce(domain, slot).into())).collect();
+        nonces.sort_unstable();
+        nonces.dedup();
+        assert_eq!(nonces.len(), domains.len() * slots.len());
     }
 }

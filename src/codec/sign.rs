@@ -99,3 +99,61 @@ impl SigningPublic {
         self.0.verify_strict(&subject.message(stored), &signature).map_err(|_| BadSignature)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STORED: [u8; 32] = [7; 32];
+
+    fn key(seed: u8) -> SigningSecret {
+        SigningSecret::from_seed(&[seed; 32])
+    }
+
+    fn subject() -> Subject<'static> {
+        let repository = RepositoryId::from_bytes([1; 16]);
+        Subject { repository, kind: ObjectKind::Snapshot, epoch: 2, name: "ab12" }
+    }
+
+    #[test]
+    fn a_signature_belongs_to_one_key_one_object_and_one_place() {
+        let signature = key(1).sign(subject(), &STORED);
+        let verify = |subject, stored: &[u8; 32]| key(1).public().verify(subject, stored, &signature);
+        assert_eq!(verify(subject(), &STORED), Ok(()));
+        assert_eq!(verify(subject(), &[8; 32]), Err(BadSignature));
+        assert_eq!(
+            verify(Subject { repository: RepositoryId::from_bytes([2; 16]), ..subject() }, &STORED),
+            Err(BadSignature)
+        );
+        assert_eq!(verify(Subject { kind: ObjectKind::Session, ..subject() }, &STORED), Err(BadSignature));
+        assert_eq!(verify(Subject { epoch: 3, ..subject() }, &STORED), Err(BadSignature));
+        assert_eq!(verify(Subject { name: "ab13", ..subject() }, &STORED), Err(BadSignature));
+        assert_eq!(verify(Subject { name: "", ..subject() }, &STORED), Err(BadSignature));
+        assert_eq!(key(2).public().verify(subject(), &STORED, &signature), Err(BadSignature));
+    }
+
+    #[test]
+    fn a_signature_with_any_bit_flipped_is_refused() {
+        let signature = key(1).sign(subject(), &STORED);
+        for bit in 0..SIGNATURE_BYTES * 8 {
+            let mut flipped = signature;
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(key(1).public().verify(subject(), &STORED, &flipped), Err(BadSignature), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn a_key_of_small_order_verifies_nothing() {
+        let mut identity = [0; 32];
+        identity[0] = 1;
+        let weak = SigningPublic::from_bytes(&identity).expect("the identity is a point");
+        let mut forged = [0; SIGNATURE_BYTES];
+        forged[..32].copy_from_slice(&identity);
+        assert_eq!(weak.verify(subject(), &STORED, &forged), Err(BadSignature));
+    }
+
+    #[test]
+    fn a_secret_does_not_print_itself() {
+        assert_eq!(format!("{:?}", key(1)), "SigningSecret(..)");
+    }
+}

@@ -64,3 +64,38 @@ impl<'a> Reader<'a> {
         if self.0.is_empty() { Ok(()) } else { Err(Malformed("there are bytes beyond the end")) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_big_endian_and_read_in_order() {
+        let mut reader = Reader::new(&[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]);
+        assert_eq!(reader.u8(), Ok(1));
+        assert_eq!(reader.u16(), Ok(0x0203));
+        assert_eq!(reader.u32(), Ok(0x0405_0607));
+        assert_eq!(reader.u64(), Ok(0x0809_0a0b_0c0d_0e0f));
+        assert_eq!(reader.end(), Ok(()));
+    }
+
+    #[test]
+    fn a_read_past_the_end_fails_and_takes_nothing() {
+        let mut reader = Reader::new(&[1, 2, 3]);
+        assert!(reader.u32().is_err());
+        assert!(reader.bytes(4).is_err());
+        assert!(reader.bytes(usize::MAX).is_err());
+        assert!(reader.array::<4>().is_err());
+        assert_eq!(reader.left(), 3);
+        assert_eq!(reader.rest(), [1, 2, 3]);
+        assert_eq!((reader.rest(), reader.left()), ([].as_slice(), 0));
+    }
+
+    #[test]
+    fn bytes_beyond_the_end_are_refused() {
+        let mut reader = Reader::new(&[1, 2]);
+        assert_eq!(reader.u8(), Ok(1));
+        assert!(reader.end().is_err());
+        assert_eq!(Reader::new(&[]).bytes(0), Ok([].as_slice()));
+    }
+}

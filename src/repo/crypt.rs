@@ -101,7 +101,7 @@ impl Sealer {
 
     /// Header and cipher of a new object. Index segments are sealed for all writers, everything else for owners.
     pub fn object(&self, kind: ObjectKind, plain: Vec<u8>) -> (Header, ObjectCipher) {
-        let recipe = if kind == ObjectKind::Index { Recipe::IndexKey } else { Recipe::XWing };
+        let recipe = Recipe::of(kind);
         let salt: [u8; 32] = array(&*self.entropy);
         let root = match recipe {
             Recipe::IndexKey => &self.index,
@@ -135,6 +135,7 @@ impl Sealer {
 pub struct Opener {
     repository: RepositoryId,
     secrets: Arc<Secrets>,
+    recipient: Option<RecipientId>,
     sessions: Mutex<HashMap<[u8; 32], Arc<SecretKey>>>,
 }
 
@@ -144,18 +145,37 @@ impl Opener {
 
     /// An opener of one repository's objects.
     pub fn new(repository: RepositoryId, secrets: Arc<Secrets>) -> Self {
-        Self { repository, secrets, sessions: Mutex::default() }
+        let recipient = public_key(&secrets.sealing).ok().map(|key| recipient_id(&key));
+        Self { repository, secrets, recipient, sessions: Mutex::default() }
     }
 
-    /// The cipher of the object with this header, after its key commitment was checked.
-    pub fn object(&self, name: &ObjectName, header: &Header) -> Result<ObjectCipher, RepoError> {
-        if header.features & !KNOWN_FEATURES != 0 {
-            let what = format!("feature bits {:#x}", header.features & !KNOWN_FEATURES);
-            return Err(RepoError::TooNew { name: name.clone(), what });
+    /// Whether an object with this header can be meant for this opener, and by a program no newer than this one.
+    /// Says nothing about its being genuine.
+    pub fn admit(&self, name: &ObjectName, header: &Header) -> Result<(), RepoError> {
+        let unknown = header.features & !KNOWN_FEATURES;
+        if unknown != 0 {
+            return Err(RepoError::TooNew { name: name.clone(), what: format!("feature bits {unknown:#x}") });
         }
         if header.repository != self.repository {
             return Err(RepoError::damaged(name, "it belongs to another repository"));
         }
+        // A key that all writers hold must never pass for one that only owners hold.
+        if header.recipe != Recipe::of(header.kind) {
+            return Err(RepoError::damaged(name, "its key is not made as for objects of its kind"));
+        }
+        let expected = match header.recipe {
+            Recipe::IndexKey => Some(RecipientId::from_bytes([0; 16])),
+            Recipe::XWing => self.recipient,
+        };
+        if expected != Some(header.recipient) {
+            return Err(RepoError::damaged(name, "it is sealed to another public key"));
+        }
+        Ok(())
+    }
+
+    /// The cipher of the object with this header, after its key commitment was checked.
+    pub fn object(&self, name: &ObjectName, header: &Header) -> Result<ObjectCipher, RepoError> {
+        self.admit(name, header)?;
         let keys = self
             .secrets
             .epoch(header.epoch)

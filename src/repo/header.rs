@@ -19,6 +19,14 @@ pub enum Recipe {
 }
 
 impl Recipe {
+    /// The recipe of every object of a kind: only the index is for all writers to read.
+    pub const fn of(kind: ObjectKind) -> Self {
+        match kind {
+            ObjectKind::Index => Self::IndexKey,
+            _ => Self::XWing,
+        }
+    }
+
     /// IANA's HPKE KEM id of X-Wing, or 0.
     const fn code(self) -> u16 {
         match self {
@@ -106,7 +114,7 @@ impl Header {
         let recipe = match reader.u16()? {
             0 => Recipe::IndexKey,
             XWING_KEM_ID => Recipe::XWing,
-            _ => return Err(HeaderError::Malformed(Malformed("its key recipe is unknown"))),
+            code => return Err(HeaderError::Recipe(code)),
         };
         let epoch = reader.u32()?;
         let features = reader.u64()?;
@@ -152,6 +160,9 @@ pub enum HeaderError {
     /// The layout is of another version.
     #[error("format version {0}")]
     Version(u8),
+    /// Its key is made in a way this program does not know.
+    #[error("key recipe {0:#06x}")]
+    Recipe(u16),
     /// The bytes are no header.
     #[error(transparent)]
     Malformed(#[from] Malformed),

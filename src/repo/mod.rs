@@ -6,6 +6,7 @@ pub mod crypt;
 pub mod error;
 pub mod format;
 pub mod header;
+pub mod heads;
 pub mod index;
 pub mod journal;
 pub mod keys;

@@ -11,6 +11,7 @@ use crate::repo::config::{LoadedConfig, RepositoryConfig};
 use crate::repo::crypt::Opener;
 use crate::repo::error::RepoError;
 use crate::repo::format::object_bytes_max;
+use crate::repo::journal::Journal;
 use crate::repo::keys::{self, Credential, SlotInfo, Unlocked};
 use crate::repo::sealed::{self, Unsealed};
 use crate::repo::secrets::Secrets;
@@ -53,6 +54,11 @@ impl Repository {
         let secrets = Arc::new(secrets);
         let opener = Opener::new(config.repository, Arc::clone(&secrets));
         Ok(Self { storage, config, secrets, opener, seams, opened_by: slot, config_number: number, warnings })
+    }
+
+    /// Its journal.
+    pub fn journal(&self) -> Journal<'_> {
+        Journal::new(&*self.storage, self.id(), self.secrets.owner_public())
     }
 
     /// Its id.

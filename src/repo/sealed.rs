@@ -14,7 +14,7 @@ use crate::codec::sign::{SIGNATURE_BYTES, SigningPublic, SigningSecret, Subject}
 use crate::codec::wire::Reader;
 use crate::repo::crypt::{Opener, Sealer};
 use crate::repo::error::RepoError;
-use crate::repo::format::object_bytes_max;
+use crate::repo::format::{PLAIN_BYTES_MAX, object_bytes_max};
 use crate::repo::header::{Header, HeaderError};
 
 const CODEC_RAW: u8 = 0;
@@ -22,8 +22,6 @@ const CODEC_ZSTD: u8 = 1;
 /// Codec byte, expanded length, stored length.
 const PREFIX_BYTES: usize = 9;
 const CHECKSUM_BYTES: usize = 32;
-/// Expanded payloads are bounded by this multiple of the kind's stored bound.
-const EXPANSION_MAX: u64 = 16;
 
 /// Seals, signs and frames a body. `name` is needed for kinds whose name is not their hash; for the others the
 /// returned name is the hash.
@@ -37,6 +35,12 @@ pub fn encode(
 ) -> Result<(ObjectName, Vec<u8>), std::io::Error> {
     let kind = target.kind();
     let (header, cipher) = sealer.object(kind, plain);
+    // Body and object obey the same bound, when written and when read: a reader's memory follows from the kind.
+    let limit = object_bytes_max(kind);
+    let too_long = |what| std::io::Error::new(std::io::ErrorKind::InvalidInput, what);
+    if body.len() as u64 > limit || header.plain.len() > PLAIN_BYTES_MAX {
+        return Err(too_long("the body is too long for an object of its kind"));
+    }
     let mut payload = payload(entropy, body)?;
     cipher.seal(Domain::Payload, 0, &mut payload);
     let mut bytes = header.to_bytes();
@@ -52,6 +56,9 @@ pub fn encode(
         }
         Target::ByHash(kind) => ObjectName::of(kind, StoredHash::from_bytes(plain_hash(&bytes))),
     };
+    if bytes.len() as u64 > limit {
+        return Err(too_long("the sealed object is too long for its kind"));
+    }
     Ok((name, bytes))
 }
 
@@ -111,13 +118,14 @@ pub fn decode(
         epoch: header.epoch,
         name: if name.kind().is_named_by_hash() { "" } else { name.text() },
     };
+    opener.admit(name, &header)?;
     let signer = signers(header.writer).ok_or_else(|| damaged(&"its writer is unknown"))?;
     signer
         .verify(subject, &plain_hash(&signed[..signed.len() - SIGNATURE_BYTES]), &signature)
         .map_err(|why| damaged(&why))?;
     let cipher = opener.object(name, &header)?;
     cipher.open(Domain::Payload, 0, &mut sealed).map_err(|why| damaged(&why))?;
-    let body = unpack(&sealed, object_bytes_max(name.kind()) * EXPANSION_MAX).map_err(|why| damaged(&why))?;
+    let body = unpack(&sealed, object_bytes_max(name.kind())).map_err(|why| damaged(&why))?;
     Ok(Unsealed { header, body })
 }
 
@@ -140,8 +148,8 @@ pub fn verify_stored_hash<'a>(name: &ObjectName, stored: &'a [u8]) -> Result<&'a
 /// Translates a header error into one that names the object.
 pub fn header_error(name: &ObjectName, error: HeaderError) -> RepoError {
     match error {
-        HeaderError::Version(version) => {
-            RepoError::TooNew { name: name.clone(), what: format!("format version {version}") }
+        HeaderError::Version(_) | HeaderError::Recipe(_) => {
+            RepoError::TooNew { name: name.clone(), what: error.to_string() }
         }
         HeaderError::Malformed(why) => RepoError::damaged(name, why),
     }

@@ -1,1 +1,252 @@
-//! (being written)
+//! One running writer, and the commit (`docs/format.md`, "Sessions").
+//!
+//! The order of storage calls here is what lets deletion run beside writers without locks: the record that names
+//! the parent first, only then the journal is read, and the lease says how far.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use minicbor::{Decode, Encode};
+
+use crate::base::clock::Timestamp;
+use crate::base::id::{NodeId, SessionId, SnapshotId, StoredHash};
+use crate::base::object::{ObjectKind, ObjectName};
+use crate::base::random::array;
+use crate::repo::crypt::Sealer;
+use crate::repo::error::RepoError;
+use crate::repo::format::object_bytes_max;
+use crate::repo::journal::State;
+use crate::repo::plain;
+use crate::repo::repository::Repository;
+use crate::repo::sealed::{self, Target};
+use crate::repo::snapshot::{Manifest, SnapshotRecord};
+use crate::storage::Published;
+
+/// Links a snapshot names at most; older ones are found through the snapshots it does name.
+pub const LINKS_MAX: usize = 64;
+
+/// What `sessions/<id>-0` says.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct SessionRecord {
+    /// Whose trees it may reuse: a root as long as the session lives.
+    #[n(0)]
+    pub parent: Option<SnapshotId>,
+    /// The name its snapshot will have. Sealed, so that only owners know it before it is there.
+    #[n(1)]
+    pub snapshot: SnapshotId,
+    /// The node it backs up.
+    #[n(2)]
+    pub node: NodeId,
+    /// Where it runs.
+    #[n(3)]
+    pub host: String,
+    /// Its process there.
+    #[n(4)]
+    pub pid: u32,
+    /// Since when.
+    #[n(5)]
+    pub started: Timestamp,
+}
+
+/// What `sessions/<id>-<k>`, k from 1, says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Lease {
+    /// The journal was read up to this entry before anything was looked up in the index.
+    #[n(0)]
+    pub seen: u64,
+    /// When it was written.
+    #[n(1)]
+    pub time: Timestamp,
+}
+
+/// A snapshot that the writer of another one knew: identity and hash of its stored bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct SnapshotLink {
+    /// Which.
+    #[n(0)]
+    pub snapshot: SnapshotId,
+    /// What was stored.
+    #[n(1)]
+    pub hash: StoredHash,
+}
+
+/// Who begins a session, and on top of what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionStart {
+    /// The node to back up.
+    pub node: NodeId,
+    /// The snapshot unchanged files are taken from.
+    pub parent: Option<SnapshotId>,
+    /// This machine, for people.
+    pub host: String,
+}
+
+/// How giving up ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Abandoned {
+    /// The session has ended without a snapshot.
+    Ended,
+    /// Its snapshot had been committed before.
+    Committed(SnapshotId),
+}
+
+/// A running writer.
+pub struct Session<'a> {
+    repository: &'a Repository,
+    sealer: &'a Sealer,
+    snapshot: SnapshotId,
+    journal: State,
+    parent: Option<SnapshotId>,
+    leases: AtomicU32,
+}
+
+impl<'a> Session<'a> {
+    /// Announces a writer, then reads the journal, then says how far it was read. Only after that may the index
+    /// be loaded, with what [`journal`](Self::journal) says left out.
+    pub fn begin(repository: &'a Repository, sealer: &'a Sealer, start: SessionStart) -> Result<Self, RepoError> {
+        let snapshot = SnapshotId::from_bytes(array(&*repository.seams.entropy));
+        let mut session = Self {
+            repository,
+            sealer,
+            snapshot,
+            journal: State::default(),
+            parent: start.parent,
+            leases: AtomicU32::new(0),
+        };
+        let record = SessionRecord {
+            parent: start.parent,
+            snapshot,
+            node: start.node,
+            host: start.host,
+            pid: std::process::id(),
+            started: repository.seams.clock.now(),
+        };
+        session.put_numbered(0, &plain::encode_body(&record))?;
+        session.journal = repository.journal().load()?;
+        session.renew()?;
+        Ok(session)
+    }
+
+    /// Its id.
+    pub fn id(&self) -> SessionId {
+        self.sealer.session()
+    }
+
+    /// The name its snapshot will have.
+    pub fn snapshot(&self) -> SnapshotId {
+        self.snapshot
+    }
+
+    /// The snapshot unchanged files are taken from.
+    pub fn parent(&self) -> Option<SnapshotId> {
+        self.parent
+    }
+
+    /// The journal as it was read when the session began.
+    pub fn journal(&self) -> &State {
+        &self.journal
+    }
+
+    /// Whether the parent is committed and was neither forgotten nor purged when the session began. Only then an
+    /// unchanged directory may be taken over without looking its chunks up.
+    pub fn parent_stands(&self) -> Result<bool, RepoError> {
+        let Some(parent) = self.parent else { return Ok(false) };
+        if self.journal.is_forgotten(&parent) || self.journal.is_void(&parent) {
+            return Ok(false);
+        }
+        let name = ObjectName::of(ObjectKind::Snapshot, parent);
+        match read_record(self.repository, &name) {
+            Ok(record) => Ok(matches!(record, SnapshotRecord::Committed(_))),
+            Err(RepoError::Storage(crate::storage::StorageError::NotFound { .. })) => Ok(false),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// Says that the session still lives; to be called every ten minutes. It repeats how far the journal was
+    /// read at the beginning: what was looked up since then rests on that.
+    pub fn renew(&self) -> Result<(), RepoError> {
+        let number = self.leases.fetch_add(1, Ordering::Relaxed) + 1;
+        let lease = Lease { seen: self.journal.head, time: self.repository.seams.clock.now() };
+        self.put_numbered(number, &plain::encode_body(&lease))
+    }
+
+    /// Commits the snapshot. `known` are the node's snapshots this writer knew, newest first; the first 64 are
+    /// named. May be called again after a failure whose outcome is not known.
+    pub fn commit(&self, manifest: Manifest, known: &[SnapshotLink]) -> Result<SnapshotId, RepoError> {
+        let links = plain::encode_body(&known[..known.len().min(LINKS_MAX)].to_vec());
+        let record = SnapshotRecord::Committed(Box::new(manifest));
+        match self.end(&record, links)? {
+            SnapshotRecord::Committed(_) => Ok(self.snapshot),
+            SnapshotRecord::Aborted(_) => Err(RepoError::Fenced { session: self.id() }),
+        }
+    }
+
+    /// Gives up, with a reason for people. From then on nobody can commit under this session's name.
+    pub fn abandon(&self, reason: &str) -> Result<Abandoned, RepoError> {
+        let record = SnapshotRecord::Aborted(reason.to_owned());
+        Ok(match self.end(&record, plain::encode_body(&Vec::<SnapshotLink>::new()))? {
+            SnapshotRecord::Committed(_) => Abandoned::Committed(self.snapshot),
+            SnapshotRecord::Aborted(_) => Abandoned::Ended,
+        })
+    }
+
+    /// Puts a record under the reserved name and gives the one that stands there: ours, or what was faster.
+    fn end(&self, record: &SnapshotRecord, links: Vec<u8>) -> Result<SnapshotRecord, RepoError> {
+        let name = ObjectName::of(ObjectKind::Snapshot, self.snapshot);
+        let stored = self.seal(&name, links, &plain::encode_body(record))?;
+        if self.repository.storage.put(&name, &stored)? == Published::Created {
+            return Ok(record.clone());
+        }
+        let there = self.repository.storage.get(&name, object_bytes_max(ObjectKind::Snapshot))?;
+        if there == stored {
+            return Ok(record.clone());
+        }
+        let found = read_record(self.repository, &name)?;
+        match &found {
+            // An earlier try of ours, sealed anew since.
+            SnapshotRecord::Committed(manifest) if manifest.session == self.id() => Ok(found),
+            SnapshotRecord::Aborted(_) => Ok(found),
+            SnapshotRecord::Committed(_) => Err(RepoError::damaged(&name, "another session committed under this name")),
+        }
+    }
+
+    fn put_numbered(&self, number: u32, body: &[u8]) -> Result<(), RepoError> {
+        let name = object_name(self.id(), number);
+        let stored = self.seal(&name, Vec::new(), body)?;
+        match self.repository.storage.put(&name, &stored)? {
+            Published::Created => Ok(()),
+            Published::AlreadyThere => Err(RepoError::damaged(&name, "another session uses this id")),
+        }
+    }
+
+    fn seal(&self, name: &ObjectName, plain: Vec<u8>, body: &[u8]) -> Result<Vec<u8>, RepoError> {
+        let Repository { secrets, seams, .. } = self.repository;
+        sealed::encode(self.sealer, &secrets.signing(), &*seams.entropy, Target::Named(name), plain, body)
+            .map(|(_, stored)| stored)
+            .map_err(|fault| RepoError::Local { action: "seal", what: name.to_string(), why: fault.to_string() })
+    }
+}
+
+/// The name of a session's record (0) or lease (from 1).
+pub fn object_name(session: SessionId, number: u32) -> ObjectName {
+    ObjectName::of(ObjectKind::Session, format_args!("{session}-{number}"))
+}
+
+/// The session and number that an object of `sessions/` is named by.
+pub fn parse_name(name: &ObjectName) -> Option<(SessionId, u32)> {
+    let (session, number) = name.text().split_once('-')?;
+    let parsed = (session.parse().ok()?, number.parse().ok()?);
+    (object_name(parsed.0, parsed.1) == *name).then_some(parsed)
+}
+
+/// Reads the record a session began with.
+pub fn load(repository: &Repository, name: &ObjectName) -> Result<SessionRecord, RepoError> {
+    plain::decode_body(name, &repository.unseal(name)?.body)
+}
+
+/// Reads what stands under a snapshot's name.
+pub fn read_record(repository: &Repository, name: &ObjectName) -> Result<SnapshotRecord, RepoError> {
+    let unsealed = repository.unseal(name)?;
+    plain::decode_body(name, &unsealed.body)
+}

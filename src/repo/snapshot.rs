@@ -4,6 +4,10 @@ use minicbor::{Decode, Encode};
 
 use crate::base::clock::Timestamp;
 use crate::base::id::{ChunkId, NodeId, SessionId, SnapshotId};
+use crate::base::object::{ObjectKind, ObjectName};
+use crate::repo::error::RepoError;
+use crate::repo::header::Header;
+use crate::repo::repository::Repository;
 
 /// How the files were read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode, serde::Serialize)]
@@ -162,4 +166,46 @@ pub enum SnapshotRecord {
     /// The session was ended instead.
     #[n(1)]
     Aborted(#[n(0)] String),
+}
+
+/// A line of the listing of `snapshots/`: a record of unknown kind, not yet read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoredSnapshot {
+    /// Its id.
+    pub id: SnapshotId,
+    /// When the store says it was created: comparable only with other times of that store.
+    pub created: Timestamp,
+}
+
+/// The object name of a snapshot.
+pub fn name(id: &SnapshotId) -> ObjectName {
+    ObjectName::of(ObjectKind::Snapshot, id)
+}
+
+/// Everything listed under `snapshots/`, ordered by id. Names that are no snapshot id are left out; `check`
+/// reports them.
+pub fn list(repository: &Repository) -> Result<Vec<StoredSnapshot>, RepoError> {
+    let entries = repository.storage.list(ObjectKind::Snapshot)?;
+    let mut found: Vec<StoredSnapshot> = entries
+        .iter()
+        .filter_map(|entry| {
+            let id = entry.name.text().parse().ok()?;
+            Some(StoredSnapshot { id, created: entry.created })
+        })
+        .collect();
+    found.sort_by_key(|stored| stored.id);
+    Ok(found)
+}
+
+/// Reads what stands under a snapshot's name: checksum, signature, seal and record are verified.
+pub fn load(repository: &Repository, id: &SnapshotId) -> Result<(Header, SnapshotRecord), RepoError> {
+    let name = name(id);
+    let unsealed = repository.unseal(&name)?;
+    let mut decoder = minicbor::Decoder::new(&unsealed.body);
+    let record: SnapshotRecord =
+        decoder.decode().map_err(|why| RepoError::damaged(&name, format_args!("its record cannot be read: {why}")))?;
+    if decoder.position() != unsealed.body.len() {
+        return Err(RepoError::damaged(&name, "there are bytes beyond its record"));
+    }
+    Ok((unsealed.header, record))
 }

@@ -10,6 +10,7 @@ use crate::repo::RepoError;
 use crate::repo::config::{CreateMethod, RepositoryConfig, Survey};
 use crate::repo::crypt;
 use crate::repo::header::XWING_KEM_ID;
+use crate::repo::journal::Journal;
 use crate::repo::keys::{Credential, RecoveryKey, SlotCosts, SlotPlan, slot};
 use crate::repo::repository::Seams;
 use crate::repo::secrets::Secrets;
@@ -23,6 +24,8 @@ pub struct Created {
     pub repository: RepositoryId,
     /// The recovery words, if asked for. Shown once, stored nowhere.
     pub recovery_words: Option<Zeroizing<String>>,
+    /// Why the first journal entry could not be written. Harmless: the next writer of the journal begins it.
+    pub journal_fault: Option<RepoError>,
 }
 
 /// Makes a repository in an empty store: secrets, an owner slot for the password, a recovery slot if asked for,
@@ -79,7 +82,10 @@ pub fn create_with_costs(
         // Another `init` was faster; what this one left is signed by an owner nobody names.
         return Err(RepoError::AlreadyInitialised { location: storage.location() }.into());
     }
-    Ok(Created { repository, recovery_words })
+    // The repository exists now, and an empty journal is a valid one: failing here would only lose the words.
+    let journal = Journal::new(&*storage, repository, secrets.owner_public());
+    let journal_fault = journal.begin(&secrets, &*seams.clock).err();
+    Ok(Created { repository, recovery_words, journal_fault })
 }
 
 fn refuse_existing(storage: &dyn Storage) -> Result<(), RepoError> {

@@ -8,10 +8,10 @@ use dssvault::storage::local::{LocalStore, Modes};
 use dssvault::storage::testing::MemoryStore;
 use dssvault::storage::{CreateMethod, Storage};
 
-/// A store under test, and whatever must live as long as it.
+/// A store under test, and whatever must live longer than it.
 pub struct Subject {
     pub store: Arc<dyn Storage>,
-    pub keep: Box<dyn Any>,
+    pub _keep: Box<dyn Any>,
 }
 
 macro_rules! storage_conformance {
@@ -43,7 +43,6 @@ macro_rules! storage_conformance {
                     let subject: Option<crate::storage_conformance::Subject> = ($factory)(test);
                     if let Some(subject) = subject {
                         crate::conformance::$check(&*subject.store);
-                        drop(subject.keep);
                     }
                 }
             )*
@@ -57,7 +56,7 @@ pub fn local(create: CreateMethod) -> Subject {
     let directory = tempfile::tempdir().unwrap();
     LocalStore::create_layout(directory.path(), Modes::default()).unwrap();
     let store = LocalStore::open(directory.path(), create).unwrap();
-    Subject { store: Arc::new(store), keep: Box::new(directory) }
+    Subject { store: Arc::new(store), _keep: Box::new(directory) }
 }
 
 storage_conformance!(local_by_hard_link, |_| Some(super::local(dssvault::storage::CreateMethod::HardLink)));
@@ -65,5 +64,5 @@ storage_conformance!(local_by_exclusive_create, |_| Some(super::local(dssvault::
 storage_conformance!(memory, |_| Some(super::memory()));
 
 fn memory() -> Subject {
-    Subject { store: Arc::new(MemoryStore::new()), keep: Box::new(()) }
+    Subject { store: Arc::new(MemoryStore::new()), _keep: Box::new(()) }
 }

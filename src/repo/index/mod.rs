@@ -6,6 +6,7 @@ pub mod segment;
 pub mod testing;
 #[cfg(test)]
 mod tests;
+pub mod unlisted;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;

@@ -14,7 +14,7 @@ use crate::repo::pack::writer::{TRAILER_BYTES, TRAILER_SEALED_BYTES};
 use crate::repo::sealed::header_error;
 
 /// How much is read at first to find a header: longer than any header of this version.
-const HEADER_GUESS: usize = 2048;
+pub const HEADER_GUESS: usize = 2048;
 
 /// The object name of a pack.
 pub fn name(id: PackId) -> ObjectName {

@@ -21,17 +21,16 @@ impl LocalStore {
     pub fn prepare(root: impl AsRef<Path>, modes: Modes) -> Result<Capabilities, StorageError> {
         let place = Place::new(root.as_ref().to_owned(), CreateMethod::HardLink, modes);
         let was_there = place.root.exists();
-        make_root(&place)?;
-        let capabilities = refuse_foreign_content(&place).and_then(|()| probe(&place.root)).and_then(|capabilities| {
-            capabilities.create_method(&place.location())?;
-            Self::create_layout(&place.root, modes)?;
-            Ok(capabilities)
-        });
-        if capabilities.is_err() && !was_there {
+        let prepared = make_root(&place)
+            .and_then(|()| refuse_foreign_content(&place))
+            .and_then(|()| probe(&place.root))
+            .and_then(|capabilities| capabilities.create_method(&place.location()).map(|_| capabilities))
+            .and_then(|capabilities| Self::create_layout(&place.root, modes).map(|()| capabilities));
+        if prepared.is_err() && !was_there {
             // Removes nothing that anybody has put there.
             let _ = fs::remove_dir(&place.root);
         }
-        capabilities
+        prepared
     }
 
     /// Creates the directory `root` with the folders of a repository, durably, parents included. What an
@@ -59,19 +58,20 @@ impl LocalStore {
 }
 
 fn make_root(place: &Place) -> Result<(), StorageError> {
-    let failed = |source| place.failed("create", &place.root, source);
-    make_with_parents(&std::path::absolute(&place.root).map_err(failed)?, place.modes).map_err(failed)
+    let root = std::path::absolute(&place.root).map_err(|source| place.failed("create", &place.root, source))?;
+    make_with_parents(place, &root)
 }
 
 /// Creates a folder and what is missing above it, each durable in its parent before anything is put into it.
-fn make_with_parents(path: &Path, modes: Modes) -> io::Result<()> {
+fn make_with_parents(place: &Place, path: &Path) -> Result<(), StorageError> {
     if path.is_dir() {
         return Ok(());
     }
-    let Some(parent) = path.parent() else { return Err(io::ErrorKind::NotFound.into()) };
-    make_with_parents(parent, modes)?;
-    layout::make_folder(path, modes)?;
-    layout::sync_folder(parent)
+    let failed = |source| place.failed("create", path, source);
+    let parent = path.parent().ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
+    make_with_parents(place, parent)?;
+    layout::make_folder(path, place.modes).map_err(failed)?;
+    place.sync_folder(parent)
 }
 
 fn refuse_foreign_content(place: &Place) -> Result<(), StorageError> {

@@ -6,7 +6,7 @@ use crate::base::clock::Clock;
 use crate::base::id::ChunkId;
 use crate::repo::RepoError;
 use crate::repo::tree::Entry;
-use crate::repo::tree::writer::{DirectoryWriter, TreeSink, encode_entry};
+use crate::repo::tree::writer::{DirectoryWriter, encode_entry};
 use crate::sys::listing::is_directory;
 use crate::sys::meta::Stat;
 use crate::vault::backup::batch::Outcomes;
@@ -28,8 +28,6 @@ pub struct Assembler<'s, 'a> {
     pub problems: &'s ProblemLog<'s>,
     /// Takes the new last state. Dropped at the first failure: it is only a cache.
     pub state: Option<StateWriter>,
-    /// Whether trees of the last state may be referred to.
-    pub trusted: bool,
     /// Tells what was touched too lately to be trusted next time.
     pub clock: &'s dyn Clock,
     record: RecordBuilder,
@@ -52,11 +50,10 @@ impl<'s, 'a> Assembler<'s, 'a> {
         outcomes: Outcomes<'s>,
         problems: &'s ProblemLog<'s>,
         state: Option<StateWriter>,
-        trusted: bool,
         clock: &'s dyn Clock,
     ) -> Self {
         let (record, finished) = (RecordBuilder::default(), Vec::new());
-        Self { sink, outcomes, problems, state, trusted, clock, record, finished }
+        Self { sink, outcomes, problems, state, clock, record, finished }
     }
 
     /// Takes directories until there are no more; the last one is the root.

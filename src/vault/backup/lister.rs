@@ -178,13 +178,8 @@ impl Lister {
 
     fn run(&self, task: &Task) -> io::Result<Contents> {
         let dir = Arc::new(task.parent.open_at(&task.name, false)?);
-        let mut visit = Filter {
-            rules: &self.rules,
-            dir: &dir,
-            path: join(&task.path, b""),
-            left_out: (0, 0),
-            failed: Vec::new(),
-        };
+        let mut visit =
+            Filter { rules: &self.rules, dir: &dir, path: join(&task.path, b""), left_out: (0, 0), failed: Vec::new() };
         let mut listing = list(&dir, &mut visit)?;
         let (mut left_out, failed) = (visit.left_out, visit.failed);
         if self.rules.if_present.iter().any(|name| listing.has(name)) {

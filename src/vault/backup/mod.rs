@@ -1,12 +1,27 @@
 //! Backing up: walk, compare, read, cut, store, commit (`docs/architecture.md`, "The way of a backup").
 
+mod assemble;
+mod batch;
+mod fingerprint;
+mod identity;
+mod item;
+mod lister;
+mod pipeline;
+mod problems;
+mod roots;
+mod run;
+mod state;
+mod store;
+mod stream;
+mod walk;
+
 use std::path::PathBuf;
 
 use crate::base::clock::Timestamp;
 use crate::base::id::SnapshotId;
-use crate::repo::Repository;
 use crate::repo::snapshot::Manifest;
-use crate::vault::{Context, VaultError};
+
+pub use run::run;
 
 /// What to back up.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,14 +72,4 @@ pub struct BackupReport {
     pub manifest: Manifest,
     /// Wall-clock seconds.
     pub seconds: f64,
-}
-
-/// Backs up the sources into one snapshot.
-pub fn run(
-    _repository: &Repository,
-    _sources: &[Source],
-    _options: &BackupOptions,
-    _context: Context<'_>,
-) -> Result<BackupReport, VaultError> {
-    unimplemented!("engine")
 }

@@ -14,6 +14,7 @@ use crate::base::id::{ChunkId, NodeId, PackId};
 use crate::codec::compress::Deflater;
 use crate::codec::seal::TAG_BYTES;
 use crate::codec::sign::SigningSecret;
+use crate::repo::Repository;
 use crate::repo::crypt::Sealer;
 use crate::repo::error::RepoError;
 use crate::repo::format::BLOCK_BYTES;
@@ -22,7 +23,6 @@ use crate::repo::pack::writer::{OpenBlock, PackWriter, WrittenPack};
 use crate::repo::pack::{BlockCodec, ChunkInfo, PackTable};
 use crate::repo::secrets::{Content, IdDomain, IdKey, IdOwner};
 use crate::repo::tree::writer::TreeSink;
-use crate::repo::Repository;
 
 /// Compression level; level 3 is what the peers use.
 const ZSTD_LEVEL: i32 = 3;
@@ -214,9 +214,14 @@ impl<'a> ChunkStore<'a> {
                 .finish(&self.signing, &*self.repository.seams.entropy)
                 .and_then(|written| self.note_written(written));
             if let Err(error) = done {
-                lock(&self.failure).get_or_insert(error);
+                self.fail(error);
             }
         }
+    }
+
+    /// Remembers a failure on a thread that cannot return it; the next call reports it.
+    pub fn fail(&self, error: RepoError) {
+        lock(&self.failure).get_or_insert(error);
     }
 
     /// Stores every begun block and hands over every open pack. To be called when no thread adds any more.

@@ -49,8 +49,8 @@ pub struct Walk<'a> {
     pub state: Option<StateReader>,
     /// Whether what the state says is stored may be believed without looking.
     pub trusted: bool,
-    /// Asked for chunks where it may not.
-    pub store: &'a ChunkStore<'a>,
+    /// Asked for chunks where it may not; `None` only if it may.
+    pub store: Option<&'a ChunkStore<'a>>,
     /// Takes items; `None` in a dry run.
     pub batcher: Option<Batcher<'a>>,
     /// Takes directories.
@@ -276,13 +276,13 @@ impl Walk<'_> {
 
     /// Whether everything an old entry of a file refers to is still there to be relied on.
     fn is_stored(&self, encoded: &[u8]) -> Result<bool, RepoError> {
-        let Ok(entry) = minicbor::decode::<Entry>(encoded) else { return Ok(false) };
+        let (Some(store), Ok(entry)) = (self.store, minicbor::decode::<Entry>(encoded)) else { return Ok(false) };
         let Some(content) = entry.content else { return Ok(true) };
         if content.list_depth.is_some() {
             return Ok(false);
         }
         for id in &content.ids {
-            if !self.store.has(id)? {
+            if !store.has(id)? {
                 return Ok(false);
             }
         }

@@ -1,6 +1,24 @@
 //! Checking: does everything a snapshot needs exist, and is it what was stored?
 
+mod affected;
+mod damage;
+mod data;
+mod findings;
+mod join;
+mod names;
+mod objects;
+mod pack;
+mod packs;
+mod references;
+mod run;
+mod segments;
+mod storage_only;
+mod trees;
+mod treeset;
+mod workers;
+
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::repo::Repository;
 use crate::storage::Storage;
@@ -65,12 +83,17 @@ impl CheckReport {
     }
 }
 
-/// Checks with keys: signatures, seals, references, and as much pack data as asked for.
-pub fn run(_repository: &Repository, _read: ReadData, _context: Context<'_>) -> Result<CheckReport, VaultError> {
-    unimplemented!("helper: check")
+/// Checks with keys: signatures, seals, references, and as much pack data as asked for. Whatever is wrong with the
+/// repository is a finding; an error means that the check itself could not be made.
+pub fn run(repository: &Repository, read: ReadData, context: Context<'_>) -> Result<CheckReport, VaultError> {
+    let begun = Instant::now();
+    let report = run::run(repository, read, context)?;
+    Ok(CheckReport { seconds: begun.elapsed().as_secs_f64(), ..report })
 }
 
 /// Checks without keys: every object's bytes against its name or checksum.
-pub fn storage_only(_storage: &Arc<dyn Storage>, _context: Context<'_>) -> Result<CheckReport, VaultError> {
-    unimplemented!("helper: check")
+pub fn storage_only(storage: &Arc<dyn Storage>, context: Context<'_>) -> Result<CheckReport, VaultError> {
+    let begun = Instant::now();
+    let report = storage_only::run(storage, context)?;
+    Ok(CheckReport { seconds: begun.elapsed().as_secs_f64(), ..report })
 }

@@ -1,0 +1,135 @@
+//! From the text a user gives to an opened repository.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::app::AppError;
+use crate::app::folders::FolderRoots;
+use crate::base::cancel::Cancel;
+use crate::base::clock::SystemClock;
+use crate::base::object::ObjectKind;
+use crate::base::progress::Progress;
+use crate::base::random::SystemEntropy;
+use crate::repo::config::CreateMethod;
+use crate::repo::keys::Credential;
+use crate::repo::repository::Seams;
+use crate::repo::{RepoError, Repository};
+use crate::storage::Storage;
+use crate::storage::local::LocalStore;
+use crate::vault::Context;
+use crate::vault::context::Folders;
+
+/// Where a repository lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Location {
+    /// A directory of this machine, or one mounted here.
+    Local(PathBuf),
+}
+
+impl Location {
+    /// Reads what the user wrote. `scheme:rest` is not a path unless something with a slash stands before the colon.
+    pub fn parse(text: &OsStr) -> Result<Self, AppError> {
+        if text.is_empty() {
+            return Err(AppError::EmptyLocation);
+        }
+        match scheme(text.as_bytes()) {
+            Some(scheme) => Err(AppError::UnknownScheme { location: text.to_string_lossy().into_owned(), scheme }),
+            None => Ok(Self::Local(PathBuf::from(text))),
+        }
+    }
+
+    /// The place as the user would write it.
+    pub fn text(&self) -> String {
+        match self {
+            Self::Local(path) => path.display().to_string(),
+        }
+    }
+
+    /// The store at this place.
+    pub fn store(&self) -> Result<Arc<dyn Storage>, AppError> {
+        match self {
+            Self::Local(path) => Ok(Arc::new(LocalStore::new(path))),
+        }
+    }
+
+    /// A store for a new repository, and how it creates objects.
+    pub fn new_store(&self) -> Result<(Arc<dyn Storage>, CreateMethod), AppError> {
+        Ok((self.store()?, CreateMethod::HardLink))
+    }
+}
+
+fn scheme(text: &[u8]) -> Option<String> {
+    let colon = text.iter().position(|&byte| byte == b':')?;
+    let word = std::str::from_utf8(&text[..colon]).ok()?;
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"+.-".contains(&byte);
+    (word.starts_with(|first: char| first.is_ascii_alphabetic()) && word.bytes().all(fits)).then(|| word.to_owned())
+}
+
+/// The real clock and the system's randomness.
+pub fn system_seams() -> Seams {
+    Seams { entropy: Arc::new(SystemEntropy), clock: Arc::new(SystemClock) }
+}
+
+/// Fails unless the store holds a repository. Asked before any password is, so that a mistyped path is
+/// told as such.
+pub fn expect_repository(store: &dyn Storage) -> Result<(), AppError> {
+    if store.list(ObjectKind::Config)?.is_empty() && store.list(ObjectKind::Key)?.is_empty() {
+        return Err(RepoError::NoRepository { location: store.location() }.into());
+    }
+    Ok(())
+}
+
+/// An opened repository with its local folders.
+pub struct Opened {
+    /// The repository.
+    pub repository: Repository,
+    /// Its folders on this machine.
+    pub folders: Folders,
+}
+
+impl Opened {
+    /// What a verb is given besides its options.
+    pub fn context<'a>(&'a self, progress: &'a dyn Progress, cancel: &'a Cancel) -> Context<'a> {
+        Context { progress, cancel, folders: &self.folders }
+    }
+}
+
+/// Opens the repository in a store and makes its local folders.
+pub fn open(store: Arc<dyn Storage>, credential: &Credential, roots: &FolderRoots) -> Result<Opened, AppError> {
+    let repository = Repository::open(store, credential, system_seams())?;
+    let folders = roots.prepare(repository.id())?;
+    Ok(Opened { repository, folders })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::hint::Hint;
+
+    fn parse(text: &str) -> Result<Location, AppError> {
+        Location::parse(OsStr::new(text))
+    }
+
+    #[test]
+    fn a_path_is_a_local_repository_even_with_a_colon_behind_a_slash() {
+        for text in ["/backup", "backup", "./s3:bucket", "/a:b", "dir/with:colon", ":odd"] {
+            assert_eq!(parse(text).unwrap(), Location::Local(text.into()), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_scheme_is_refused_by_name_with_the_way_out() {
+        for text in ["s3://bucket/prefix", "sftp:host:/dir", "ssh://root@host/dir", "gs:bucket"] {
+            let error = parse(text).unwrap_err();
+            assert!(error.to_string().contains(text), "{error}");
+            assert!(error.hint().unwrap().contains("local path"), "{error}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_no_location() {
+        assert!(matches!(parse(""), Err(AppError::EmptyLocation)));
+    }
+}

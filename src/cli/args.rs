@@ -1,0 +1,151 @@
+//! The command line as a whole: global options and the list of commands.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand};
+
+use crate::cli::commands::{backup, check, completions, dump, init, ls, man, restore, snapshots, stats};
+use crate::cli::environment;
+use crate::cli::error::CliError;
+use crate::cli::exit::Outcome;
+use crate::cli::session::Session;
+
+const ABOUT: &str = "Encrypted, deduplicating backup of Dataiku DSS nodes and of any other tree";
+
+const EXAMPLES: &str = "\
+First steps:
+  dssvault demo                                    see it work, in a temporary folder
+  dssvault -r /srv/vault init --recovery-key-file ~/vault.words
+  dssvault -r /srv/vault backup /data/dss          once a day
+  dssvault -r /srv/vault snapshots                 what there is
+  dssvault -r /srv/vault restore latest --target /tmp/back
+
+Exit status: 0 done, 1 failed or damage found, 2 wrong usage, 3 snapshot written but some
+files could not be read, 10 no repository, 12 wrong password, 130 interrupted.";
+
+/// The command line.
+#[derive(Debug, Parser)]
+#[command(name = "dssvault", version, about = ABOUT, after_help = EXAMPLES, max_term_width = 100)]
+#[command(subcommand_required = true, arg_required_else_help = true, infer_long_args = false)]
+pub struct Cli {
+    /// Options of every command.
+    #[command(flatten)]
+    pub global: GlobalArgs,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct GlobalArgs {
+    /// The repository: a path
+    #[arg(short, long, global = true, value_name = "LOCATION", env = environment::REPO, hide_env_values = true)]
+    pub repo: Option<OsString>,
+    /// Read the password from this file [env: DSSVAULT_PASSWORD_FILE=]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub password_file: Option<PathBuf>,
+    /// Run this shell command and take its output as the password [env: DSSVAULT_PASSWORD_COMMAND=]
+    #[arg(long, global = true, value_name = "CMD", conflicts_with = "password_file")]
+    pub password_command: Option<String>,
+    /// Open with the recovery words in this file instead of a password (`init` writes them there)
+    #[arg(long, global = true, value_name = "FILE")]
+    pub recovery_key_file: Option<PathBuf>,
+    /// Keep the cache here instead of the usual place
+    #[arg(long, global = true, value_name = "DIR", env = environment::CACHE_DIR, hide_env_values = true)]
+    pub cache_dir: Option<PathBuf>,
+    /// Print JSON (see docs/json.md)
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Print errors only, and what was asked for
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Tell more; twice: debug, three times: everything
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+    /// Print progress lines even when not on a terminal
+    #[arg(long, global = true)]
+    pub progress: bool,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make a new repository
+    Init(init::Args),
+    /// Store files, directories or a stream as a new snapshot
+    Backup(backup::Args),
+    /// List snapshots
+    #[command(visible_alias = "list")]
+    Snapshots(snapshots::Args),
+    /// Bring a snapshot, or a part of it, back
+    Restore(restore::Args),
+    /// List the files of a snapshot
+    Ls(ls::Args),
+    /// Write a file, or a directory as tar, to standard output
+    Dump(dump::Args),
+    /// Verify that everything needed is there and undamaged
+    Check(check::Args),
+    /// Show sizes and how well they deduplicate
+    Stats(stats::Args),
+    /// Print a completion script for a shell
+    Completions(completions::Args),
+    /// Print manual pages
+    #[command(hide = true)]
+    Man(man::Args),
+}
+
+impl Command {
+    /// Runs the command.
+    pub(super) fn run(self, session: &Session) -> Result<Outcome, CliError> {
+        match self {
+            Self::Init(args) => init::run(args, session),
+            Self::Backup(args) => backup::run(args, session),
+            Self::Snapshots(args) => snapshots::run(args, session),
+            Self::Restore(args) => restore::run(args, session),
+            Self::Ls(args) => ls::run(args, session),
+            Self::Dump(args) => dump::run(args, session),
+            Self::Check(args) => check::run(args, session),
+            Self::Stats(args) => stats::run(args, session),
+            Self::Completions(args) => completions::run(args, session),
+            Self::Man(args) => man::run(args, session),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_contradicts_itself_nowhere() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_explains_itself_and_shows_examples() {
+        let mut cli = Cli::command();
+        cli.build();
+        let mut open: Vec<_> = cli.get_subcommands().filter(|command| command.get_name() != "help").collect();
+        while let Some(command) = open.pop() {
+            let name = command.get_name();
+            assert!(command.get_about().is_some(), "{name} has no description");
+            open.extend(command.get_subcommands().filter(|inner| inner.get_name() != "help"));
+            let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(examples.starts_with("Example"), "{name} has no examples");
+            let widest = examples.lines().map(|line| line.chars().count()).max();
+            assert!(widest <= Some(88), "{name}: an example is too wide");
+        }
+    }
+
+    #[test]
+    fn no_option_takes_a_password_itself() {
+        let mut cli = Cli::command();
+        cli.build();
+        assert!(cli.get_arguments().all(|argument| argument.get_long() != Some("password")));
+    }
+}

@@ -1,0 +1,200 @@
+//! `dssvault backup`.
+
+use std::path::{Path, PathBuf};
+
+use crate::base::clock::Timestamp;
+use crate::cli::error::CliError;
+use crate::cli::exit::Outcome;
+use crate::cli::lists;
+use crate::cli::session::Session;
+use crate::cli::views::backup::BackupView;
+use crate::vault::backup::{self, BackupOptions, Source};
+
+const EXAMPLES: &str = "\
+Examples:
+  dssvault -r /srv/vault backup /data/dss
+  dssvault -r /srv/vault backup /data/dss /etc --exclude '*.tmp' --exclude-caches -x
+  dssvault -r /srv/vault backup -n -v /data/dss         only tell what would be stored
+  mysqldump shop | dssvault -r /srv/vault backup - --stdin-name shop.sql
+  dssvault -r /srv/vault backup --command 'pg_dump runtime' --stdin-name runtime.sql
+
+With --command a failing command fails the snapshot; in a pipe its failure goes unseen.
+Exit status 3: the snapshot was written, but some files could not be read.";
+
+/// Name of the tag file of `--exclude-caches`.
+const CACHE_TAG: &str = "CACHEDIR.TAG";
+
+/// Store files, directories or a stream as a new snapshot.
+///
+/// Unchanged files are recognised by size, times and inode and are not read again. What is in the repository
+/// already is not stored again. A backup that was interrupted continues from what it had stored.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// Files and directories to back up; `-` is standard input
+    #[arg(value_name = "SOURCE")]
+    sources: Vec<PathBuf>,
+    /// Leave out what matches; without a slash a name anywhere, `!` in front brings back
+    #[arg(long, short = 'e', value_name = "GLOB")]
+    exclude: Vec<String>,
+    /// Leave out what matches a pattern in this file, one to a line
+    #[arg(long, value_name = "FILE")]
+    exclude_from: Vec<PathBuf>,
+    /// Leave out the content of directories that hold a file of this name
+    #[arg(long, value_name = "NAME")]
+    exclude_if_present: Vec<String>,
+    /// Leave out the content of directories marked with CACHEDIR.TAG
+    #[arg(long)]
+    exclude_caches: bool,
+    /// Do not enter other file systems
+    #[arg(long, short = 'x')]
+    one_file_system: bool,
+    /// Store nothing; tell what would be stored
+    #[arg(long, short = 'n')]
+    dry_run: bool,
+    /// Mark the snapshot; may be given again or with commas
+    #[arg(long = "tag", value_name = "TAG", value_delimiter = ',')]
+    tags: Vec<String>,
+    /// Label of this node [default: the host's name]
+    #[arg(long, value_name = "LABEL")]
+    node: Option<String>,
+    /// Time of the snapshot, as `2026-11-22 07:15:00` or `2026-11-22T07:15:00Z` [default: now]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    time: Option<Timestamp>,
+    /// Back up standard input, like the source `-`
+    #[arg(long, conflicts_with = "command")]
+    stdin: bool,
+    /// File name in the snapshot for what comes from standard input or a command
+    #[arg(long, value_name = "NAME", default_value = "stdin", alias = "stdin-filename")]
+    stdin_name: String,
+    /// Back up the output of this shell command; if it fails, there is no snapshot
+    #[arg(long, value_name = "CMD")]
+    command: Option<String>,
+    /// Read every file again, whatever its size and times say
+    #[arg(long, short = 'f')]
+    force: bool,
+    /// Treat a DSS data directory as any other tree (always so in this version)
+    #[arg(long)]
+    plain: bool,
+}
+
+impl Args {
+    fn sources(&self) -> Result<Vec<Source>, CliError> {
+        let stdin = self.stdin || self.sources.iter().any(|source| source.as_path() == Path::new("-"));
+        let paths = self.sources.iter().filter(|source| source.as_path() != Path::new("-"));
+        let mut sources: Vec<Source> = paths.cloned().map(Source::Path).collect();
+        if stdin || self.command.is_some() {
+            check_stream_name(&self.stdin_name)?;
+        }
+        match &self.command {
+            Some(_) if stdin => {
+                return Err(CliError::usage(
+                    "`--command` and standard input would both become one file",
+                    "back them up one after the other, or write the pipe into the command",
+                ));
+            }
+            Some(command) => {
+                sources.push(Source::Command { name: self.stdin_name.clone(), command: command.clone() });
+            }
+            None if stdin => sources.push(Source::Stdin { name: self.stdin_name.clone() }),
+            None => {}
+        }
+        if sources.is_empty() {
+            return Err(CliError::usage(
+                "there is nothing to back up",
+                "name a file or directory, `-` for standard input, or `--command CMD`",
+            ));
+        }
+        Ok(sources)
+    }
+
+    fn options(self) -> Result<BackupOptions, CliError> {
+        let mut exclude = self.exclude;
+        for file in &self.exclude_from {
+            exclude.extend(lists::patterns(file)?);
+        }
+        let mut exclude_if_present = self.exclude_if_present;
+        if self.exclude_caches {
+            exclude_if_present.push(CACHE_TAG.to_owned());
+        }
+        let mut tags: Vec<String> = self.tags.into_iter().filter(|tag| !tag.is_empty()).collect();
+        tags.sort();
+        tags.dedup();
+        Ok(BackupOptions {
+            exclude,
+            exclude_if_present,
+            one_file_system: self.one_file_system,
+            dry_run: self.dry_run,
+            force: self.force,
+            tags,
+            node: self.node,
+            time: self.time,
+        })
+    }
+}
+
+fn check_stream_name(name: &str) -> Result<(), CliError> {
+    if name.is_empty() || name == "." || name == ".." || name.contains(['/', '\0']) || name.len() > 255 {
+        return Err(CliError::usage(
+            format!("`{name}` cannot be the name of a file in the snapshot"),
+            "give a plain name without slashes with `--stdin-name`",
+        ));
+    }
+    Ok(())
+}
+
+/// Backs up.
+pub fn run(args: Args, session: &Session) -> Result<Outcome, CliError> {
+    let sources = args.sources()?;
+    let options = args.options()?;
+    let opened = session.open()?;
+    let reporter = session.reporter();
+    let report = backup::run(&opened.repository, &sources, &options, opened.context(&reporter, &session.cancel))?;
+    reporter.finish();
+    let view = BackupView::new(report);
+    session.output.report(&view)?;
+    Ok(if view.lacks_files() { Outcome::Incomplete } else { Outcome::Clean })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::args::{Cli, Command};
+
+    fn args(line: &str) -> Args {
+        match Cli::try_parse_from(line.split(' ')).unwrap().command {
+            Command::Backup(args) => args,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_dash_and_the_option_both_mean_standard_input() {
+        let expected = [Source::Stdin { name: "shop.sql".into() }];
+        assert_eq!(args("dssvault backup - --stdin-name shop.sql").sources().unwrap(), expected);
+        assert_eq!(args("dssvault backup --stdin --stdin-name shop.sql").sources().unwrap(), expected);
+    }
+
+    #[test]
+    fn a_command_may_stand_beside_paths_but_not_beside_standard_input() {
+        let sources = args("dssvault backup /etc --command true --stdin-name x").sources().unwrap();
+        let command = Source::Command { name: "x".into(), command: "true".into() };
+        assert_eq!(sources, [Source::Path("/etc".into()), command]);
+        assert!(args("dssvault backup - --command true").sources().is_err());
+    }
+
+    #[test]
+    fn streams_need_a_name_that_can_be_a_file() {
+        for name in ["a/b", "..", "."] {
+            assert!(args(&format!("dssvault backup - --stdin-name {name}")).sources().is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn tags_are_split_sorted_and_told_once() {
+        let options = args("dssvault backup /etc --tag b,a --tag a").options().unwrap();
+        assert_eq!(options.tags, ["a", "b"]);
+    }
+}

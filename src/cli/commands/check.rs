@@ -1,0 +1,100 @@
+//! `dssvault check`.
+
+use crate::cli::error::CliError;
+use crate::cli::exit::Outcome;
+use crate::cli::session::Session;
+use crate::cli::views::check::CheckView;
+use crate::vault::Context;
+use crate::vault::check::{self, CheckReport, ReadData};
+
+const EXAMPLES: &str = "\
+Examples:
+  dssvault -r /srv/vault check                       references and signatures
+  dssvault -r /srv/vault check --read-data           and every stored byte
+  dssvault -r /srv/vault check --read-data=5%        and a random twentieth
+  dssvault -r /srv/vault check --read-data=2/10      and the second of ten parts
+  dssvault -r /srv/vault check --storage-only        bytes only, needs no password
+
+Exit status 1: damage was found; each line names the object and what needs it.";
+
+/// Verify that everything the snapshots need is there and undamaged.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// Also read stored data: all of it, a share (`5%`), or one part of several (`2/10`)
+    #[arg(long, alias = "read-data-subset", value_name = "SHARE", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "100%", value_parser = read_data)]
+    read_data: Option<ReadData>,
+    /// Compare every stored object with its name or checksum; needs no password
+    #[arg(long, conflicts_with = "read_data")]
+    storage_only: bool,
+}
+
+/// Checks.
+pub fn run(args: Args, session: &Session) -> Result<Outcome, CliError> {
+    let report = if args.storage_only {
+        storage_only(session)?
+    } else {
+        let opened = session.open()?;
+        let reporter = session.reporter();
+        let read = args.read_data.unwrap_or(ReadData::None);
+        check::run(&opened.repository, read, opened.context(&reporter, &session.cancel))?
+    };
+    let view = CheckView::new(report);
+    if view.is_clean() {
+        session.output.report(&view)?
+    } else {
+        session.output.show(&view)?
+    }
+    Ok(Outcome::clean_if(view.is_clean()))
+}
+
+fn storage_only(session: &Session) -> Result<CheckReport, CliError> {
+    let store = session.existing_store()?;
+    let folders = session.folder_roots()?.unprepared();
+    let reporter = session.reporter();
+    let context = Context { progress: &reporter, cancel: &session.cancel, folders: &folders };
+    Ok(check::storage_only(&store, context)?)
+}
+
+/// Reads `all`, `5%` or `2/10`.
+fn read_data(text: &str) -> Result<ReadData, String> {
+    let bad = || format!("`{text}` is no share of the data; write `5%` or `2/10`");
+    if text == "all" {
+        return Ok(ReadData::All);
+    }
+    if let Some(number) = text.strip_suffix('%') {
+        let percent: f64 = number.trim().parse().map_err(|_| bad())?;
+        return match percent {
+            100.0 => Ok(ReadData::All),
+            share if share > 0.0 && share < 100.0 => Ok(ReadData::Percent(share)),
+            _ => Err("a share lies above 0 % and not above 100 %".to_owned()),
+        };
+    }
+    let (part, of) = text.split_once('/').ok_or_else(bad)?;
+    let (part, of): (u32, u32) = (part.parse().map_err(|_| bad())?, of.parse().map_err(|_| bad())?);
+    if part == 0 || part > of {
+        return Err(format!("there is no part {part} of {of}; parts count from 1"));
+    }
+    Ok(ReadData::Part { part, of })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_are_percentages_or_parts() {
+        assert_eq!(read_data("5%"), Ok(ReadData::Percent(5.0)));
+        assert_eq!(read_data("0.5%"), Ok(ReadData::Percent(0.5)));
+        assert_eq!(read_data("100%"), Ok(ReadData::All));
+        assert_eq!(read_data("2/10"), Ok(ReadData::Part { part: 2, of: 10 }));
+    }
+
+    #[test]
+    fn impossible_shares_are_refused() {
+        for text in ["", "0%", "101%", "-5%", "NaN%", "inf%", "0/10", "11/10", "1/", "x/2", "5"] {
+            assert!(read_data(text).is_err(), "{text}");
+        }
+    }
+}

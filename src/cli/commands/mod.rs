@@ -1,0 +1,12 @@
+//! One file per command: its arguments and its run.
+
+pub mod backup;
+pub mod check;
+pub mod completions;
+pub mod dump;
+pub mod init;
+pub mod ls;
+pub mod man;
+pub mod restore;
+pub mod snapshots;
+pub mod stats;

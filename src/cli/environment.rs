@@ -1,0 +1,43 @@
+//! Variables of the environment, and the log they steer.
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::EnvFilter;
+
+/// Names the repository when `-r` does not.
+pub const REPO: &str = "DSSVAULT_REPO";
+/// Holds the password itself.
+pub const PASSWORD: &str = "DSSVAULT_PASSWORD";
+/// Names a file that holds the password.
+pub const PASSWORD_FILE: &str = "DSSVAULT_PASSWORD_FILE";
+/// A command that prints the password.
+pub const PASSWORD_COMMAND: &str = "DSSVAULT_PASSWORD_COMMAND";
+/// Holds the new password of `key add` and `key change-password`.
+pub const NEW_PASSWORD: &str = "DSSVAULT_NEW_PASSWORD";
+/// The cache folder.
+pub const CACHE_DIR: &str = "DSSVAULT_CACHE_DIR";
+/// What is logged, in the notation of `tracing` (`debug`, `dssvault::vault=trace`).
+pub const LOG: &str = "DSSVAULT_LOG";
+
+/// Sends the library's log to stderr. Without a wish only warnings appear, as bare lines.
+pub fn start_log(verbose: u8) {
+    let level = match verbose {
+        0 => "warn",
+        1 => "info",
+        2 => "debug",
+        _ => "trace",
+    };
+    let wish = std::env::var(LOG).ok().filter(|wish| !wish.is_empty());
+    let filter = EnvFilter::try_new(wish.as_deref().unwrap_or(level)).unwrap_or_else(|_| EnvFilter::new(level));
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .with_target(verbose > 1 || wish.is_some());
+    // A second logger in one process (tests of this module) is no reason to fail.
+    let _ = if verbose > 1 || !std::io::stderr().is_terminal() {
+        lines.try_init()
+    } else {
+        lines.without_time().try_init()
+    };
+}

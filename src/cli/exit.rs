@@ -1,0 +1,148 @@
+//! Exit codes, all decided here (`docs/exit-codes.md`). They follow restic, so that existing wrappers fit.
+
+use std::io;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+
+use crate::app::AppError;
+use crate::cli::error::{CliError, Fault};
+use crate::repo::RepoError;
+use crate::repo::error::SnapshotLookup;
+use crate::vault::VaultError;
+
+/// Something failed.
+pub const FAILED: u8 = 1;
+/// The command line is wrong.
+pub const USAGE: u8 = 2;
+/// A snapshot was written, but some files could not be read.
+pub const INCOMPLETE: u8 = 3;
+/// There is no repository.
+pub const NO_REPOSITORY: u8 = 10;
+/// Wrong password or recovery key.
+pub const WRONG_PASSWORD: u8 = 12;
+/// Stopped by a signal.
+pub const INTERRUPTED: u8 = 130;
+/// The reader of standard output went away: what a shell shows for SIGPIPE.
+pub const BROKEN_PIPE: u8 = 141;
+
+/// How a command that ran to its end went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Well.
+    Clean,
+    /// A snapshot was written that lacks files.
+    Incomplete,
+    /// Damage was found, or something could not be brought back.
+    Damaged,
+}
+
+impl Outcome {
+    /// The exit code.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Clean => 0,
+            Self::Incomplete => INCOMPLETE,
+            Self::Damaged => FAILED,
+        }
+    }
+
+    /// `Clean` or `Damaged`.
+    pub fn clean_if(clean: bool) -> Self {
+        if clean { Self::Clean } else { Self::Damaged }
+    }
+}
+
+/// The exit code of an error.
+pub fn code_of(error: &CliError) -> u8 {
+    match error {
+        CliError::Usage { .. } => USAGE,
+        CliError::Output(cause) if cause.kind() == io::ErrorKind::BrokenPipe => BROKEN_PIPE,
+        CliError::Output(_) | CliError::File { .. } => FAILED,
+        CliError::App(AppError::Vault(cause)) => code_of_vault(cause),
+        CliError::App(cause) => code_of_app(cause),
+    }
+}
+
+fn code_of_app(error: &AppError) -> u8 {
+    match error {
+        AppError::UnknownScheme { .. }
+        | AppError::EmptyLocation
+        | AppError::EmptyPassword { .. }
+        | AppError::BadPassword { .. }
+        | AppError::NoHome { .. }
+        | AppError::DemoInsideItself { .. } => USAGE,
+        AppError::KeyFile { .. } | AppError::PasswordCommand { .. } | AppError::Folder { .. } => FAILED,
+        AppError::Vault(cause) => code_of_vault(cause),
+    }
+}
+
+fn code_of_vault(error: &VaultError) -> u8 {
+    match error {
+        VaultError::Repo(RepoError::NoRepository { .. }) => NO_REPOSITORY,
+        VaultError::Repo(RepoError::WrongPassword { .. }) => WRONG_PASSWORD,
+        VaultError::Repo(RepoError::Snapshot(SnapshotLookup::SeveralNodes(_))) => USAGE,
+        VaultError::Request { .. } => USAGE,
+        VaultError::Interrupted => INTERRUPTED,
+        VaultError::Repo(_) | VaultError::Local { .. } | VaultError::NoSpace { .. } | VaultError::Command { .. } => {
+            FAILED
+        }
+    }
+}
+
+/// Ends a run whose command line was not accepted, or that only asked for help.
+pub fn refused(error: &clap::Error, json: bool) -> ExitCode {
+    let asked_for = matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+    );
+    if json && !asked_for {
+        let text = error.to_string();
+        let message = text.trim().strip_prefix("error: ").unwrap_or(&text).trim().to_owned();
+        let hint = Some("`dssvault help` lists commands, `dssvault COMMAND --help` their options".to_owned());
+        Fault::with(USAGE, message, hint, true).print();
+    } else {
+        // Nobody is left to tell if this fails.
+        let _ = error.print();
+    }
+    ExitCode::from(if error.use_stderr() { USAGE } else { 0 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code(error: impl Into<CliError>) -> u8 {
+        code_of(&error.into())
+    }
+
+    #[test]
+    fn wrappers_written_for_restic_find_their_codes() {
+        let location = || "/srv/vault".to_owned();
+        assert_eq!(code(RepoError::NoRepository { location: location() }), 10);
+        assert_eq!(code(RepoError::WrongPassword { location: location() }), 12);
+        assert_eq!(code(VaultError::Interrupted), 130);
+        assert_eq!(Outcome::Clean.code(), 0);
+        assert_eq!(Outcome::Damaged.code(), 1);
+        assert_eq!(Outcome::Incomplete.code(), 3);
+    }
+
+    #[test]
+    fn what_the_user_can_only_mend_on_the_command_line_is_usage() {
+        assert_eq!(code(AppError::EmptyLocation), 2);
+        assert_eq!(code(CliError::usage("no source", "name one")), 2);
+        let nodes = RepoError::Snapshot(SnapshotLookup::SeveralNodes("a, b".into()));
+        assert_eq!(code(nodes), 2);
+    }
+
+    #[test]
+    fn a_snapshot_that_is_not_there_is_a_failure() {
+        assert_eq!(code(RepoError::Snapshot(SnapshotLookup::None("abc".into()))), 1);
+    }
+
+    #[test]
+    fn a_reader_that_went_away_is_no_failure_of_ours() {
+        assert_eq!(code(io::Error::from(io::ErrorKind::BrokenPipe)), 141);
+        assert_eq!(code(io::Error::from(io::ErrorKind::StorageFull)), 1);
+    }
+}

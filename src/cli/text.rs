@@ -1,0 +1,149 @@
+//! Words and figures for people. Whatever comes from file names is made harmless for the terminal.
+
+use std::fmt::Write;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use crate::repo::tree::{Entry, EntryKind};
+
+/// Bytes as text in which nothing can steer a terminal: control characters, lone bytes and the backslash that
+/// announces them are escaped.
+pub fn printable(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        for character in chunk.valid().chars() {
+            match character {
+                '\\' => text.push_str("\\\\"),
+                '\n' => text.push_str("\\n"),
+                '\t' => text.push_str("\\t"),
+                '\r' => text.push_str("\\r"),
+                other if other.is_control() || is_direction(other) => push_escaped(&mut text, other),
+                other => text.push(other),
+            }
+        }
+        for byte in chunk.invalid() {
+            text.push_str(&format!("\\x{byte:02x}"));
+        }
+    }
+    text
+}
+
+fn push_escaped(text: &mut String, character: char) {
+    // Writing to a String cannot fail.
+    let _ = if (character as u32) < 0x80 {
+        write!(text, "\\x{:02x}", character as u32)
+    } else {
+        write!(text, "\\u{{{:x}}}", character as u32)
+    };
+}
+
+/// Characters that turn the direction of what follows, and so make names look like others.
+fn is_direction(character: char) -> bool {
+    matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// A path, printable.
+pub fn path(path: &Path) -> String {
+    printable(path.as_os_str().as_bytes())
+}
+
+/// Seconds as people say them: `0.42 s`, `12 s`, `3:07`, `2:05:09`.
+pub fn duration(seconds: f64) -> String {
+    let whole = seconds as u64;
+    match whole {
+        0..=9 => format!("{seconds:.2} s"),
+        10..=59 => format!("{whole} s"),
+        60..=3599 => format!("{}:{:02}", whole / 60, whole % 60),
+        _ => format!("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60),
+    }
+}
+
+/// A count with thousands set apart: `1,234,567`.
+pub fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A count and its noun: `1 file`, `2 files`.
+pub fn counted(number: u64, one: &str, many: &str) -> String {
+    format!("{} {}", count(number), if number == 1 { one } else { many })
+}
+
+/// Kind and permissions as `ls -l` writes them.
+pub fn mode(entry: &Entry) -> String {
+    let kind = match entry.kind {
+        EntryKind::File => '-',
+        EntryKind::Directory => 'd',
+        EntryKind::Symlink => 'l',
+        EntryKind::Fifo => 'p',
+        EntryKind::Socket => 's',
+        EntryKind::CharDevice => 'c',
+        EntryKind::BlockDevice => 'b',
+    };
+    let mut text = String::from(kind);
+    for (shift, special, letters) in [(6, 0o4000, ['s', 'S']), (3, 0o2000, ['s', 'S']), (0, 0o1000, ['t', 'T'])] {
+        let bits = entry.mode >> shift;
+        text.push(if bits & 4 != 0 { 'r' } else { '-' });
+        text.push(if bits & 2 != 0 { 'w' } else { '-' });
+        text.push(match (entry.mode & special != 0, bits & 1 != 0) {
+            (true, true) => letters[0],
+            (true, false) => letters[1],
+            (false, true) => 'x',
+            (false, false) => '-',
+        });
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::clock::Timestamp;
+    use crate::repo::tree::Owner;
+
+    #[test]
+    fn names_cannot_steer_the_terminal() {
+        assert_eq!(printable(b"plain \xc3\xa9"), "plain é");
+        assert_eq!(printable(b"a\nb\x1b[31m\\"), "a\\nb\\x1b[31m\\\\");
+        assert_eq!(printable(b"r\xe9sum\xe9"), "r\\xe9sum\\xe9");
+        assert_eq!(printable("exe\u{202e}gpj".as_bytes()), "exe\\u{202e}gpj");
+    }
+
+    #[test]
+    fn durations_and_counts_read_naturally() {
+        let texts = [0.0, 0.418, 9.99, 12.7, 187.0, 7509.0].map(duration);
+        assert_eq!(texts, ["0.00 s", "0.42 s", "9.99 s", "12 s", "3:07", "2:05:09"]);
+        assert_eq!([0, 999, 1_000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!(counted(1, "file", "files"), "1 file");
+    }
+
+    #[test]
+    fn modes_look_like_those_of_ls() {
+        let entry = |kind, mode| Entry {
+            name: b"x".to_vec(),
+            kind,
+            mode,
+            owner: Owner { uid: 0, gid: 0, user: None, group: None },
+            mtime: Timestamp::default(),
+            ctime: Timestamp::default(),
+            size: 0,
+            hard_link: None,
+            target: None,
+            xattrs: None,
+            device: None,
+            content: None,
+            tree: None,
+        };
+        assert_eq!(mode(&entry(EntryKind::Directory, 0o755)), "drwxr-xr-x");
+        assert_eq!(mode(&entry(EntryKind::File, 0o4750)), "-rwsr-x---");
+        assert_eq!(mode(&entry(EntryKind::File, 0o2640)), "-rw-r-S---");
+        assert_eq!(mode(&entry(EntryKind::Directory, 0o1777)), "drwxrwxrwt");
+    }
+}

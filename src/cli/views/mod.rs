@@ -1,0 +1,10 @@
+//! Reports as people and programs see them. The JSON of each is stable and documented in `docs/json.md`: names
+//! and meanings stay, new fields may come.
+
+pub mod backup;
+pub mod check;
+pub mod entry;
+pub mod init;
+pub mod restore;
+pub mod snapshots;
+pub mod stats;

@@ -1,0 +1,384 @@
+//! A backup from begin to commit. The order of the steps is the safety rule of `docs/format.md`, "Commit".
+
+use std::collections::HashSet;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use crossbeam_channel::bounded;
+
+use crate::base::clock::Timestamp;
+use crate::base::id::{ChunkId, NodeId, SessionId, SnapshotId, StoredHash};
+use crate::base::object::{ObjectKind, ObjectName};
+use crate::base::progress::{Event, Phase};
+use crate::base::random::array;
+use crate::codec::chunk::Chunker;
+use crate::codec::kdf::plain_hash;
+use crate::repo::crypt::Sealer;
+use crate::repo::index::unlisted::unlisted_packs;
+use crate::repo::index::{Index, IndexOptions, PackVerdicts};
+use crate::repo::journal;
+use crate::repo::session::{Session, SessionStart, SnapshotLink};
+use crate::repo::snapshot::{Consistency, Counts, Exclusions, Manifest, Member};
+use crate::repo::{RepoError, Repository};
+use crate::sys::meta::Names;
+use crate::sys::pattern::PatternSet;
+use crate::vault::backup::item::Reading;
+use crate::vault::backup::lister::{Lister, Rules};
+use crate::vault::backup::pipeline::{self, Plan};
+use crate::vault::backup::problems::ProblemLog;
+use crate::vault::backup::state::{StateReader, StateWriter};
+use crate::vault::backup::store::{ChunkStore, TreeChunks};
+use crate::vault::backup::{BackupOptions, BackupReport, Source, identity, roots, stream};
+use crate::vault::{Context, VaultError};
+
+/// Packs waiting to be made durable.
+const PACKS_AHEAD: usize = 2;
+
+/// Backs up the sources into one snapshot.
+///
+/// What could not be read stands in the manifest's problems; an error means that nothing was committed.
+pub fn run(
+    repository: &Repository,
+    sources: &[Source],
+    options: &BackupOptions,
+    context: Context<'_>,
+) -> Result<BackupReport, VaultError> {
+    let job = Job::new(repository, sources, options, context)?;
+    if options.dry_run { job.dry_run() } else { job.run() }
+}
+
+/// Everything a backup knows before it touches the repository.
+struct Job<'a> {
+    repository: &'a Repository,
+    sources: &'a [Source],
+    paths: Vec<PathBuf>,
+    options: &'a BackupOptions,
+    context: Context<'a>,
+    label: String,
+    node: NodeId,
+    started: Instant,
+    now: Timestamp,
+    state_path: PathBuf,
+}
+
+/// What goes into the manifest from the work itself.
+struct Gathered {
+    root: ChunkId,
+    counts: Counts,
+    left_out: (u64, u64),
+    state: Option<StateWriter>,
+}
+
+impl<'a> Job<'a> {
+    fn new(
+        repository: &'a Repository,
+        sources: &'a [Source],
+        options: &'a BackupOptions,
+        context: Context<'a>,
+    ) -> Result<Self, VaultError> {
+        let paths = existing_paths(sources)?;
+        let label = options.node.clone().unwrap_or_else(identity::host_name);
+        let entropy = &*repository.seams.entropy;
+        let node = identity::node_id(&context.folders.state, repository.id(), &label, entropy)?;
+        std::fs::create_dir_all(&context.folders.cache)
+            .map_err(|error| VaultError::local("create", &context.folders.cache, error))?;
+        let state_path = state_path(&context.folders.cache, node, &paths);
+        let now = repository.seams.clock.now();
+        let started = Instant::now();
+        Ok(Self { repository, sources, paths, options, context, label, node, started, now, state_path })
+    }
+
+    fn run(&self) -> Result<BackupReport, VaultError> {
+        let old_state = self.old_state();
+        let parent = old_state.as_ref().map(|state| state.snapshot);
+        let sealer = self.sealer()?;
+        let start = SessionStart { node: self.node, parent, host: identity::host_name() };
+        let session = Session::begin(self.repository, &sealer, start)?;
+        match self.work(&session, &sealer, old_state) {
+            Ok(report) => Ok(report),
+            Err(error) => {
+                // Best effort: a session that cannot say that it gave up is fenced when its lease runs out.
+                let _ = session.abandon(&error.to_string());
+                Err(error)
+            }
+        }
+    }
+
+    fn work(
+        &self,
+        session: &Session<'_>,
+        sealer: &Sealer,
+        old_state: Option<StateReader>,
+    ) -> Result<BackupReport, VaultError> {
+        let trusted = session.parent_stands()?;
+        let index = self.index(session)?;
+        self.list_orphans(&index, sealer)?;
+        let (full_in, full_out) = bounded(PACKS_AHEAD);
+        let store = ChunkStore::new(self.repository, &index, sealer, self.node, full_in);
+        let problems = ProblemLog::new(self.context.progress);
+        self.phase(Phase::Backup);
+        let gathered = pipeline::with_publisher(&store, &full_out, session, self.context, || {
+            self.gather(&store, &problems, session, trusted, old_state)
+        })?;
+        self.phase(Phase::Commit);
+        let mut counts = gathered.counts;
+        counts.chunks_added = store.added.chunks.load(Ordering::Relaxed);
+        counts.bytes_added = store.added.bytes.load(Ordering::Relaxed);
+        counts.bytes_stored = store.added.stored.load(Ordering::Relaxed);
+        let parent = trusted.then(|| session.parent()).flatten();
+        let manifest = self.manifest(gathered.root, counts, gathered.left_out, &problems, (session.id(), parent));
+        if self.context.cancel.is_requested() {
+            return Err(VaultError::Interrupted);
+        }
+        let known = self.known_snapshots(session, parent)?;
+        let snapshot = session.commit(manifest.clone(), &known)?;
+        if let Some(state) = gathered.state {
+            // Without it the next backup reads everything again, which is slow but right.
+            let _ = state.finish();
+        }
+        Ok(BackupReport { snapshot: Some(snapshot), manifest, seconds: self.started.elapsed().as_secs_f64() })
+    }
+
+    fn gather(
+        &self,
+        store: &ChunkStore<'_>,
+        problems: &ProblemLog<'_>,
+        session: &Session<'_>,
+        trusted: bool,
+        old_state: Option<StateReader>,
+    ) -> Result<Gathered, VaultError> {
+        let chunker = Chunker::new(self.repository.config.files, self.repository.secrets.gear_table());
+        let names = Names::default();
+        let (progress, cancel) = (self.context.progress, self.context.cancel);
+        let reading = Reading { store, chunker: &chunker, names: &names, progress, cancel };
+        if self.paths.is_empty() {
+            return self.gather_streams(store, &reading);
+        }
+        let lister = Lister::new(self.rules()?);
+        let next_state = StateWriter::create(&self.state_path, self.repository.id(), session.snapshot()).ok();
+        let root = roots::tree(self.paths.iter().map(PathBuf::as_path));
+        let plan = Plan { root, lister: &lister, state: old_state, trusted, next_state, problems };
+        let walked = pipeline::walk(plan, &reading, &*self.repository.seams.clock)?;
+        let (root, state) = (walked.assembled.root, walked.assembled.state);
+        Ok(Gathered { root, counts: walked.counts, left_out: walked.left_out, state })
+    }
+
+    fn gather_streams(&self, store: &ChunkStore<'_>, reading: &Reading<'_>) -> Result<Gathered, VaultError> {
+        let mut counts = Counts::default();
+        let mut streams = Vec::new();
+        for source in self.sources {
+            let stream = stream::read(source, reading, self.now)?;
+            counts.files += 1;
+            counts.files_read += 1;
+            counts.bytes += stream.entry.size;
+            counts.bytes_read += stream.entry.size;
+            streams.push(stream);
+        }
+        let root = stream::root(streams, TreeChunks::new(store))?;
+        Ok(Gathered { root, counts, left_out: (0, 0), state: None })
+    }
+
+    fn dry_run(&self) -> Result<BackupReport, VaultError> {
+        let problems = ProblemLog::new(self.context.progress);
+        let lister = Lister::new(self.rules()?);
+        let root = roots::tree(self.paths.iter().map(PathBuf::as_path));
+        let state = self.old_state();
+        let plan = Plan { root, lister: &lister, state, trusted: true, next_state: None, problems: &problems };
+        self.phase(Phase::Backup);
+        let (counts, left_out) = pipeline::dry_walk(plan, self.context)?;
+        let nothing = (ChunkId::from_bytes([0; 32]), (SessionId::from_bytes([0; 16]), None));
+        let manifest = self.manifest(nothing.0, counts, left_out, &problems, nothing.1);
+        Ok(BackupReport { snapshot: None, manifest, seconds: self.started.elapsed().as_secs_f64() })
+    }
+
+    fn old_state(&self) -> Option<StateReader> {
+        if self.options.force { None } else { StateReader::open(&self.state_path, self.repository.id()) }
+    }
+
+    fn sealer(&self) -> Result<Sealer, VaultError> {
+        let Repository { config, secrets, seams, .. } = self.repository;
+        let unusable = |why: &str| {
+            let name = ObjectName::numbered(ObjectKind::Config, self.repository.config_number);
+            RepoError::damaged(&name, why)
+        };
+        let keys = secrets.epoch(config.epoch).ok_or_else(|| unusable("it names an epoch no key is known of"))?;
+        let session = SessionId::from_bytes(array(&*seams.entropy));
+        let writer = secrets.owner_writer();
+        Sealer::begin(config.repository, keys, writer, session, &config.public_key, Arc::clone(&seams.entropy))
+            .map_err(|why| unusable(&why.to_string()).into())
+    }
+
+    fn index(&self, session: &Session<'_>) -> Result<Index, VaultError> {
+        self.phase(Phase::Index);
+        let Context { progress, cancel, folders } = self.context;
+        let mut options = IndexOptions::new(&folders.cache);
+        options.verdicts = verdicts(session.journal());
+        Ok(Index::open_with(self.repository, options, progress, cancel)?)
+    }
+
+    /// Packs of a backup that was killed before it listed them are listed now, so that nothing in them is
+    /// uploaded twice. Looking for them costs a listing of all packs, so it is done only after such a backup.
+    fn list_orphans(&self, index: &Index, sealer: &Sealer) -> Result<(), VaultError> {
+        if !unfinished_sessions(self.repository, sealer.session())? {
+            return Ok(());
+        }
+        let Context { progress, cancel, .. } = self.context;
+        let packs = unlisted_packs(self.repository, index, progress, cancel)?;
+        if !packs.is_empty() {
+            index.store(self.repository, sealer, &self.repository.secrets.signing(), &packs)?;
+        }
+        Ok(())
+    }
+
+    fn rules(&self) -> Result<Rules, VaultError> {
+        let bad = |error: crate::sys::pattern::BadPattern| VaultError::Request {
+            what: error.to_string(),
+            hint: Some("see `dssvault backup --help` for the form of patterns".to_owned()),
+        };
+        let never = self.context.folders.cache.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file());
+        let never = never.and_then(|folder| folder.metadata().ok()).map(|meta| (meta.dev(), meta.ino()));
+        Ok(Rules {
+            patterns: PatternSet::new(&self.options.exclude).map_err(bad)?,
+            if_present: self.options.exclude_if_present.iter().map(|name| name.as_bytes().to_vec()).collect(),
+            one_file_system: self.options.one_file_system,
+            never: never.into_iter().collect::<HashSet<_>>(),
+        })
+    }
+
+    fn manifest(
+        &self,
+        root: ChunkId,
+        counts: Counts,
+        left_out: (u64, u64),
+        problems: &ProblemLog<'_>,
+        origin: (SessionId, Option<SnapshotId>),
+    ) -> Manifest {
+        let (problems, problem_count) = problems.take();
+        let mut tags = self.options.tags.clone();
+        tags.sort();
+        tags.dedup();
+        let rules = self.options.exclude.iter().map(|pattern| format!("exclude {pattern}"));
+        let present = self.options.exclude_if_present.iter().map(|name| format!("exclude-if-present {name}"));
+        let one = self.options.one_file_system.then(|| "one-file-system".to_owned());
+        Manifest {
+            time: self.options.time.unwrap_or(self.now),
+            ended: self.repository.seams.clock.now(),
+            node: self.node,
+            label: self.label.clone(),
+            host: identity::host_name(),
+            user: identity::user_name(),
+            members: self.members(),
+            root,
+            consistency: Consistency::Live,
+            counts,
+            problems,
+            problem_count,
+            exclusions: Exclusions {
+                rules: rules.chain(present).chain(one).collect(),
+                entries: left_out.0,
+                bytes: left_out.1,
+            },
+            tags,
+            program: concat!("dssvault ", env!("CARGO_PKG_VERSION")).to_owned(),
+            parent: origin.1,
+            session: origin.0,
+        }
+    }
+
+    fn members(&self) -> Vec<Member> {
+        let paths = self.paths.iter().map(|path| ("path", path.to_string_lossy().into_owned()));
+        let streams = self.sources.iter().filter_map(|source| match source {
+            Source::Path(_) => None,
+            Source::Stdin { name } => Some(("stdin", name.clone())),
+            Source::Command { name, .. } => Some(("command", name.clone())),
+        });
+        paths.chain(streams).map(|(kind, name)| Member { kind: kind.to_owned(), name }).collect()
+    }
+
+    /// The parent, as the chain of this node's snapshots records it.
+    fn known_snapshots(
+        &self,
+        session: &Session<'_>,
+        parent: Option<SnapshotId>,
+    ) -> Result<Vec<SnapshotLink>, VaultError> {
+        let Some(parent) = parent.filter(|parent| *parent != session.snapshot()) else { return Ok(Vec::new()) };
+        let name = ObjectName::of(ObjectKind::Snapshot, parent);
+        let limit = crate::repo::format::object_bytes_max(ObjectKind::Snapshot);
+        let stored = self.repository.storage.get(&name, limit)?;
+        Ok(vec![SnapshotLink { snapshot: parent, hash: StoredHash::from_bytes(plain_hash(&stored)) }])
+    }
+
+    fn phase(&self, phase: Phase) {
+        self.context.progress.on(Event::Phase { phase, total: None });
+    }
+}
+
+/// The journal's verdicts, as the index wants them.
+pub fn verdicts(journal: &journal::State) -> PackVerdicts {
+    PackVerdicts {
+        marked: journal.packs.marked.keys().copied().collect(),
+        doomed: journal.packs.doomed.keys().copied().collect(),
+    }
+}
+
+/// Whether some other session neither committed nor gave up.
+fn unfinished_sessions(repository: &Repository, own: SessionId) -> Result<bool, VaultError> {
+    let names = repository.storage.list(ObjectKind::Session)?;
+    for name in names.iter().map(|entry| &entry.name) {
+        let Some((session, 0)) = crate::repo::session::parse_name(name) else { continue };
+        if session == own {
+            continue;
+        }
+        // A record that cannot be read is check's business; here it only means a closer look.
+        let Ok(record) = crate::repo::session::load(repository, name) else { return Ok(true) };
+        let snapshot = ObjectName::of(ObjectKind::Snapshot, record.snapshot);
+        if !exists(repository, &snapshot)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn exists(repository: &Repository, name: &ObjectName) -> Result<bool, VaultError> {
+    match repository.storage.get_range(name, 0, 1) {
+        Ok(_) => Ok(true),
+        Err(crate::storage::StorageError::NotFound { .. }) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Absolute forms of the sources that are paths; at least one must exist, as with restic.
+fn existing_paths(sources: &[Source]) -> Result<Vec<PathBuf>, VaultError> {
+    let mut paths = Vec::new();
+    for source in sources {
+        if let Source::Path(path) = source {
+            paths.push(roots::absolute(path).map_err(|error| VaultError::local("find", path, error))?);
+        }
+    }
+    let streams = sources.len() - paths.len();
+    let request = |what: &str, hint: &str| VaultError::Request { what: what.to_owned(), hint: Some(hint.to_owned()) };
+    if sources.is_empty() {
+        return Err(request("there is nothing to back up", "name at least one file or directory"));
+    }
+    if streams > 0 && !paths.is_empty() {
+        return Err(request("paths and streams cannot share a snapshot", "back them up one after the other"));
+    }
+    if streams == 0 && !paths.iter().any(|path| path.symlink_metadata().is_ok()) {
+        let first = paths.first().map(|path| path.display().to_string()).unwrap_or_default();
+        return Err(request(&format!("{first} does not exist"), "check the path"));
+    }
+    Ok(paths)
+}
+
+/// Where the last state of these paths of this node is kept.
+fn state_path(cache: &Path, node: NodeId, paths: &[PathBuf]) -> PathBuf {
+    let mut sorted: Vec<&[u8]> = paths.iter().map(|path| path.as_os_str().as_bytes()).collect();
+    sorted.sort_unstable();
+    let key = [node.as_bytes().as_slice(), &sorted.join(&0)].concat();
+    let hash = StoredHash::from_bytes(plain_hash(&key)).to_string();
+    cache.join(format!("files-{}", &hash[..24]))
+}

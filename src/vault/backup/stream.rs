@@ -1,0 +1,109 @@
+//! A stream as the only member of a snapshot: standard input, or what a command prints.
+
+use std::io::Read;
+use std::process::{Command, Stdio};
+
+use crate::base::clock::Timestamp;
+use crate::base::id::ChunkId;
+use crate::repo::RepoError;
+use crate::repo::tree::writer::{DirectoryWriter, encode_entry};
+use crate::repo::tree::{Entry, EntryKind, FileContent, Owner};
+use crate::vault::VaultError;
+use crate::vault::backup::item::{Reader, Reading, Stop};
+use crate::vault::backup::store::{Lane, TreeChunks};
+use crate::vault::backup::{Source, identity};
+
+/// A stream's entry in the root, and its length in bytes.
+pub struct Streamed {
+    /// The entry.
+    pub entry: Entry,
+}
+
+/// Reads one stream to its end.
+pub fn read(source: &Source, reading: &Reading<'_>, now: Timestamp) -> Result<Streamed, VaultError> {
+    match source {
+        Source::Stdin { name } => {
+            let (content, size) = store(reading, &mut std::io::stdin().lock(), "standard input")?;
+            Ok(Streamed { entry: entry(name, content, size, now)? })
+        }
+        Source::Command { name, command } => {
+            let mut child = Command::new("sh")
+                .args(["-c", command])
+                .stdin(Stdio::null())
+                .stdout(Stdio::piped())
+                .spawn()
+                .map_err(|error| VaultError::local("start", "sh", error))?;
+            let output = child.stdout.take();
+            let stored = match output {
+                Some(mut output) => store(reading, &mut output, command),
+                None => Ok((None, 0)),
+            };
+            if stored.is_err() {
+                // It must not go on writing into a pipe nobody reads; it may be gone already.
+                let _ = child.kill();
+            }
+            let status = child.wait().map_err(|error| VaultError::local("wait for", "sh", error))?;
+            let (content, size) = stored?;
+            if !status.success() {
+                return Err(VaultError::Command { command: command.clone(), status: status.to_string() });
+            }
+            Ok(Streamed { entry: entry(name, content, size, now)? })
+        }
+        Source::Path(path) => Err(VaultError::Request {
+            what: format!("{} is not a stream", path.display()),
+            hint: Some("back up paths and streams in separate snapshots".to_owned()),
+        }),
+    }
+}
+
+fn store(reading: &Reading<'_>, input: &mut dyn Read, what: &str) -> Result<(Option<FileContent>, u64), VaultError> {
+    let spread = |block| reading.store.store_block(Lane::Data, block);
+    let mut reader = Reader::new(reading, Vec::new(), &spread);
+    let read = reader.read_stream(input);
+    reader.finish();
+    match read {
+        Ok(Ok(content)) => Ok(content),
+        Ok(Err(error)) => Err(VaultError::local("read", what, error)),
+        Err(Stop::Repo(error)) => Err(error.into()),
+        Err(Stop::Cancelled) => Err(VaultError::Interrupted),
+    }
+}
+
+fn entry(name: &str, content: Option<FileContent>, size: u64, now: Timestamp) -> Result<Entry, VaultError> {
+    if !Entry::name_is_safe(name.as_bytes()) {
+        return Err(VaultError::Request {
+            what: format!("`{name}` cannot be a file name"),
+            hint: Some("choose a name without `/`, for example `dump.sql`".to_owned()),
+        });
+    }
+    let names = crate::sys::meta::Names::default();
+    let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    Ok(Entry {
+        name: name.as_bytes().to_vec(),
+        kind: EntryKind::File,
+        mode: 0o600,
+        owner: Owner { uid, gid, user: Some(identity::user_name()), group: names.group(gid) },
+        mtime: now,
+        ctime: now,
+        size,
+        hard_link: None,
+        target: None,
+        xattrs: None,
+        device: None,
+        content,
+        tree: None,
+    })
+}
+
+/// The root directory that holds the streams.
+pub fn root(mut streams: Vec<Streamed>, sink: TreeChunks<'_, '_>) -> Result<ChunkId, RepoError> {
+    streams.sort_by(|a, b| a.entry.name.cmp(&b.entry.name));
+    let mut sink = sink;
+    let mut writer = DirectoryWriter::default();
+    for stream in &streams {
+        writer.push(&stream.entry.name, &encode_entry(&stream.entry), &mut sink)?;
+    }
+    let root = writer.finish(&mut sink);
+    sink.finish();
+    root
+}

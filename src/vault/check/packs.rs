@@ -1,0 +1,145 @@
+//! The packs the index knows against those the store has.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::base::id::PackId;
+use crate::base::object::ObjectKind;
+use crate::repo::index::Index;
+use crate::repo::pack::reader;
+use crate::repo::secrets::Content;
+use crate::repo::{RepoError, Repository};
+use crate::vault::check::damage::Damage;
+use crate::vault::check::data::StoredPack;
+use crate::vault::check::findings::{Findings, cause_for};
+use crate::vault::check::names;
+use crate::vault::{Context, VaultError};
+
+/// What index and store say of packs. A few dozen bytes for each pack, whatever it holds.
+#[derive(Default)]
+pub struct Survey {
+    /// Listed in the store.
+    pub stored: Vec<StoredPack>,
+    /// Numbers of the index.
+    pub numbers: HashMap<PackId, u32>,
+    /// Numbers of packs that hold trees.
+    pub trees: HashSet<u32>,
+    /// Known to the index and not in the store.
+    pub missing: Vec<(u32, PackId)>,
+}
+
+impl Survey {
+    /// How many packs that are there hold nothing a snapshot needs.
+    pub fn unused(&self, needed: &HashSet<u32>) -> u64 {
+        let is_needed = |pack: &&StoredPack| self.numbers.get(&pack.id).is_some_and(|number| needed.contains(number));
+        self.stored.len() as u64 - self.stored.iter().filter(is_needed).count() as u64
+    }
+}
+
+/// Lists packs in the store; doomed ones, which may vanish any moment, are left out.
+pub fn stored(repository: &Repository, doomed: &HashSet<PackId>, findings: &Findings<'_>) -> Vec<StoredPack> {
+    let listed = names::list(&*repository.storage, ObjectKind::Pack, findings);
+    let packs =
+        listed.iter().filter_map(|entry| Some(StoredPack { id: entry.name.text().parse().ok()?, bytes: entry.bytes }));
+    packs.filter(|pack| !doomed.contains(&pack.id)).collect()
+}
+
+/// Compares the index with the listing; packs no segment names are adopted, so that what needs them can be read.
+pub fn survey(
+    repository: &Repository,
+    index: &Index,
+    stored: Vec<StoredPack>,
+    damage: &Damage,
+    findings: &Findings<'_>,
+    context: Context<'_>,
+) -> Result<Survey, VaultError> {
+    let mut survey = Survey { stored, ..Survey::default() };
+    note_known(&mut survey, index)?;
+    let known = |pack: &&StoredPack| !survey.numbers.contains_key(&pack.id);
+    let unlisted: Vec<PackId> = survey.stored.iter().filter(known).map(|pack| pack.id).collect();
+    if !unlisted.is_empty() {
+        adopt(repository, index, &unlisted, findings, context)?;
+        note_known(&mut survey, index)?;
+    }
+    let sizes: HashMap<PackId, u64> = survey.stored.iter().map(|pack| (pack.id, pack.bytes)).collect();
+    for entry in index.packs() {
+        let (number, place) = entry?;
+        match sizes.get(&place.id) {
+            None => {
+                damage.lose_pack(number);
+                survey.missing.push((number, place.id));
+            }
+            Some(bytes) if *bytes != place.bytes => {
+                let what = format!("it is {bytes} bytes long, not {} as the index has it", place.bytes);
+                findings.damage(reader::name(place.id), what);
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(survey)
+}
+
+fn note_known(survey: &mut Survey, index: &Index) -> Result<(), VaultError> {
+    for entry in index.packs() {
+        let (number, place) = entry?;
+        survey.numbers.insert(place.id, number);
+        if place.domain.content == Content::Tree {
+            survey.trees.insert(number);
+        }
+    }
+    Ok(())
+}
+
+fn adopt(
+    repository: &Repository,
+    index: &Index,
+    unlisted: &[PackId],
+    findings: &Findings<'_>,
+    context: Context<'_>,
+) -> Result<(), VaultError> {
+    match index.adopt_unlisted_packs(repository, context.progress, context.cancel) {
+        Ok(_) => {}
+        Err(RepoError::Interrupted) => return Err(VaultError::Interrupted),
+        Err(error) => findings.damage(ObjectKind::Pack.folder(), format_args!("it cannot be listed: {error}")),
+    }
+    let unreadable: HashMap<String, String> =
+        index.problems().into_iter().map(|problem| (problem.name.to_string(), problem.cause)).collect();
+    for id in unlisted {
+        let name = reader::name(*id);
+        match unreadable.get(&name.to_string()) {
+            Some(cause) => {
+                let cause = cause.strip_prefix(&format!("{name} is damaged: ")).unwrap_or(cause);
+                findings.damage(
+                    &name,
+                    format_args!("no index segment names it, and its own table cannot be read: {cause}"),
+                );
+            }
+            None => findings.warning(&name, "no index segment names it; it was left by an interrupted backup"),
+        }
+    }
+    Ok(())
+}
+
+/// Says of each missing pack whether a snapshot misses it. `guilty` are the packs a lost chunk was in.
+pub fn report_missing(survey: &Survey, guilty: &HashSet<u32>, findings: &Findings<'_>) {
+    for (number, id) in &survey.missing {
+        let name = reader::name(*id);
+        if guilty.contains(number) {
+            findings.damage(name, "it is missing, and snapshots need it");
+        } else {
+            findings.warning(name, "it is missing, but no snapshot needs it");
+        }
+    }
+}
+
+/// Reports damaged blocks that reading trees met in packs that were not read wholly.
+pub fn report_blocks(index: &Index, damage: &Damage, told: &HashSet<u32>, findings: &Findings<'_>) {
+    for (number, cause) in damage.summaries() {
+        if let Ok(pack) = index.pack(number)
+            && !told.contains(&number)
+        {
+            let name = reader::name(pack.id);
+            let cause = RepoError::damaged(&name, cause);
+            findings.damage(&name, cause_for(&name, &cause));
+        }
+    }
+}
