@@ -12,12 +12,12 @@ use crate::base::clock::SystemClock;
 use crate::base::object::ObjectKind;
 use crate::base::progress::Progress;
 use crate::base::random::SystemEntropy;
-use crate::repo::config::CreateMethod;
+use crate::repo::config::{CreateMethod, RepositoryConfig};
 use crate::repo::keys::Credential;
 use crate::repo::repository::Seams;
 use crate::repo::{RepoError, Repository};
 use crate::storage::Storage;
-use crate::storage::local::LocalStore;
+use crate::storage::local::{LocalStore, Modes};
 use crate::vault::Context;
 use crate::vault::context::Folders;
 
@@ -50,13 +50,25 @@ impl Location {
     /// The store at this place.
     pub fn store(&self) -> Result<Arc<dyn Storage>, AppError> {
         match self {
-            Self::Local(path) => Ok(Arc::new(LocalStore::new(path))),
+            Self::Local(path) if !path.is_dir() => {
+                Err(RepoError::NoRepository { location: path.display().to_string() }.into())
+            }
+            Self::Local(path) => {
+                let store = LocalStore::open(path, CreateMethod::HardLink)?;
+                let create = RepositoryConfig::announced_create_method(&store);
+                Ok(Arc::new(store.with_create_method(create)))
+            }
         }
     }
 
-    /// A store for a new repository, and how it creates objects.
+    /// A store for a new repository, and how it creates objects: the directory is made and probed.
     pub fn new_store(&self) -> Result<(Arc<dyn Storage>, CreateMethod), AppError> {
-        Ok((self.store()?, CreateMethod::HardLink))
+        match self {
+            Self::Local(path) => {
+                let create = LocalStore::prepare(path, Modes::default())?.create_method(&self.text())?;
+                Ok((Arc::new(LocalStore::open(path, create)?), create))
+            }
+        }
     }
 }
 

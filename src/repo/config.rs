@@ -107,6 +107,13 @@ impl RepositoryConfig {
     ) -> Result<LoadedConfig, RepoError> {
         Survey::read(storage)?.choose(repository, owner)
     }
+
+    /// How the store's configuration says objects are created. Asked before any key is known, so it is only a
+    /// claim; a wrong one makes creations fail and nothing worse.
+    pub fn announced_create_method(storage: &dyn Storage) -> CreateMethod {
+        let newest = Survey::read(storage).ok().and_then(|survey| survey.valid.into_iter().next_back());
+        newest.map_or(CreateMethod::HardLink, |(_, config, _)| config.create)
+    }
 }
 
 /// A configuration in force.

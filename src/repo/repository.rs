@@ -56,6 +56,27 @@ impl Repository {
         Ok(Self { storage, config, secrets, opener, seams, opened_by: slot, config_number: number, warnings })
     }
 
+    /// A repository whose secrets are at hand, for fixtures that need no slot.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn with_secrets(
+        storage: Arc<dyn Storage>,
+        config: RepositoryConfig,
+        secrets: Arc<Secrets>,
+        seams: Seams,
+    ) -> Self {
+        let opener = Opener::new(config.repository, Arc::clone(&secrets));
+        let opened_by = SlotInfo {
+            slot: crate::base::id::SlotId::from_bytes([0; 16]),
+            role: keys::slot::Role::Owner,
+            method: keys::slot::Method::RecoveryWords,
+            salt: [0; 32],
+            label: String::new(),
+            created: crate::base::clock::Timestamp::default(),
+            host: String::new(),
+        };
+        Self { storage, config, secrets, opener, seams, opened_by, config_number: 1, warnings: Vec::new() }
+    }
+
     /// Its journal.
     pub fn journal(&self) -> Journal<'_> {
         Journal::new(&*self.storage, self.id(), self.secrets.owner_public())

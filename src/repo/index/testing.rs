@@ -10,7 +10,7 @@ use crate::base::object::{ObjectKind, ObjectName};
 use crate::base::random::{SeededEntropy, array};
 use crate::codec::sign::SigningSecret;
 use crate::repo::config::{CreateMethod, RepositoryConfig};
-use crate::repo::crypt::{Opener, Sealer, public_key};
+use crate::repo::crypt::{Sealer, public_key};
 use crate::repo::index::segment::{self, ListedPack};
 use crate::repo::pack::{BlockCodec, BlockInfo, ChunkInfo, PackTable};
 use crate::repo::repository::{Repository, Seams};
@@ -126,9 +126,8 @@ impl Fixture {
             database: RepositoryConfig::DATABASE,
             create: CreateMethod::HardLink,
         };
-        let opener = Opener::new(config.repository, Arc::clone(&secrets));
         let seams = Seams { entropy, clock: Arc::new(SystemClock) };
-        Self { repository: Repository { storage, config, secrets, opener, seams }, public_key }
+        Self { repository: Repository::with_secrets(storage, config, secrets, seams), public_key }
     }
 
     /// A new session of the owner.
