@@ -12,7 +12,7 @@ use crate::vault::restore::shared::{Pass, Shared};
 use crate::vault::restore::window::{Part, Piece, Window};
 
 /// Executes a window. What goes wrong with single files is recorded; only a stop ends it early.
-pub(super) fn execute(shared: &Shared<'_>, mut window: Window<'_>) {
+pub(super) fn execute<'r>(shared: &Shared<'r>, mut window: Window<'r>) {
     window.specials.par_iter().for_each(|special| {
         if !shared.record.must_stop() {
             special.run(shared);
@@ -114,7 +114,7 @@ fn settle_unwritten(window: &Window<'_>, part: &Part<'_>) {
 
 /// Fetches all wanted pieces, each block once, on all cores. The reads are taken in order, so that the files and
 /// directories at work are few.
-fn fetch_all(shared: &Shared<'_>, window: &Window<'_>) {
+fn fetch_all<'r>(shared: &Shared<'r>, window: &Window<'r>) {
     let mut order: Vec<u32> =
         (0..window.pieces.len() as u32).filter(|&number| window.pieces[number as usize].wanted).collect();
     order.par_sort_unstable_by_key(|&number| {

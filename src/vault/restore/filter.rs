@@ -23,10 +23,12 @@ pub(super) enum Wanted {
 
 impl Filter {
     pub fn new(options: &RestoreOptions) -> Result<Self, VaultError> {
-        let read = |patterns: &[String]| PatternSet::new(patterns).map_err(|error: BadPattern| VaultError::Request {
-            what: error.to_string(),
-            hint: Some("quote the pattern, and write `\\` before signs that are meant literally".to_owned()),
-        });
+        let read = |patterns: &[String]| {
+            PatternSet::new(patterns).map_err(|error: BadPattern| VaultError::Request {
+                what: error.to_string(),
+                hint: Some("quote the pattern, and write `\\` before signs that are meant literally".to_owned()),
+            })
+        };
         Ok(Self { include: read(&options.include)?, exclude: read(&options.exclude)? })
     }
 

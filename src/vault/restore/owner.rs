@@ -39,12 +39,10 @@ impl Owners {
     pub fn choose(&self, owner: &Owner) -> Chosen {
         let user = self.mapped(&self.users, owner.user.as_deref(), owner.uid);
         let group = self.mapped(&self.groups, owner.group.as_deref(), owner.gid);
-        let by_name = |name: Option<&str>, find: &dyn Fn(&str) -> Option<u32>, number| {
-            match self.mode {
-                OwnerMode::Current => None,
-                OwnerMode::Numeric => Some(number),
-                OwnerMode::Names => Some(name.and_then(find).unwrap_or(number)),
-            }
+        let by_name = |name: Option<&str>, find: &dyn Fn(&str) -> Option<u32>, number| match self.mode {
+            OwnerMode::Current => None,
+            OwnerMode::Numeric => Some(number),
+            OwnerMode::Names => Some(name.and_then(find).unwrap_or(number)),
         };
         (
             user.or_else(|| by_name(owner.user.as_deref(), &|name| self.names.uid(name), owner.uid)),

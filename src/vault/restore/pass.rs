@@ -11,6 +11,7 @@ use crate::sys::beneath::{list, open_root};
 use crate::sys::limits::raise_descriptors;
 use crate::sys::xattr::xattrs_of_fd;
 use crate::vault::VaultError;
+use crate::vault::restore::RestoreOptions;
 use crate::vault::restore::descriptors::Descriptors;
 use crate::vault::restore::execute::{abandon, execute};
 use crate::vault::restore::filter::Filter;
@@ -20,7 +21,6 @@ use crate::vault::restore::record::Record;
 use crate::vault::restore::shared::{Account, Pass, Shared};
 use crate::vault::restore::source::Source;
 use crate::vault::restore::walk::Walk;
-use crate::vault::restore::RestoreOptions;
 
 /// What a pass is made from.
 pub(super) struct Setting<'r> {

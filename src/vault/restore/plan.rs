@@ -12,6 +12,7 @@ use crate::sys::apply::make_accessible;
 use crate::sys::beneath::{FileName, make_dir};
 use crate::sys::meta::{FileKind, Stat};
 use crate::sys::xattr;
+use crate::vault::restore::Overwrite;
 use crate::vault::restore::folder::{FolderState, Hold};
 use crate::vault::restore::job::{FileJob, Layout, Progress};
 use crate::vault::restore::link::{LinkGroup, LinkJob};
@@ -20,7 +21,6 @@ use crate::vault::restore::room;
 use crate::vault::restore::shared::{Pass, Shared};
 use crate::vault::restore::special::SpecialJob;
 use crate::vault::restore::window::Window;
-use crate::vault::restore::Overwrite;
 
 /// Fills windows.
 pub(super) struct Planner<'r> {
@@ -199,7 +199,11 @@ impl<'r> Planner<'r> {
         }
         let open = folder.open()?;
         let Some(there) = room::look(open.as_fd(), name)? else {
-            return if self.shared.pass == Pass::Verify { Err(io::ErrorKind::NotFound.into()) } else { Ok(Decision::Make) };
+            return if self.shared.pass == Pass::Verify {
+                Err(io::ErrorKind::NotFound.into())
+            } else {
+                Ok(Decision::Make)
+            };
         };
         if self.shared.pass == Pass::Verify {
             return Ok(Decision::Change(there));

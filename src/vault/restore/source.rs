@@ -21,7 +21,7 @@ pub(super) fn find(source: &dyn TreeSource, root: ChunkId, path: &[u8]) -> Resul
         let mut found = None;
         for entry in Entries::new(source, tree) {
             let entry = entry?;
-            if entry.name >= name {
+            if entry.name.as_slice() >= name {
                 found = Some(entry).filter(|entry| entry.name == name);
                 break;
             }

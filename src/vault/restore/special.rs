@@ -90,9 +90,7 @@ impl SpecialJob<'_> {
         there.kind == self.file_kind()
             && there.nlink == 1
             && match there.kind {
-                FileKind::Symlink => {
-                    readlink_at(dir, self.name.as_c_str()).is_ok_and(|target| target == self.target)
-                }
+                FileKind::Symlink => readlink_at(dir, self.name.as_c_str()).is_ok_and(|target| target == self.target),
                 FileKind::Fifo => true,
                 _ => there.rdev == self.device,
             }
