@@ -1,10 +1,16 @@
 //! Looking at snapshots: listing, choosing one, walking its tree.
 
+mod find;
+mod list;
+mod walk;
+
 use crate::base::id::SnapshotId;
 use crate::repo::Repository;
 use crate::repo::snapshot::Manifest;
-use crate::repo::tree::Entry;
+use crate::repo::tree::{Entry, EntryKind};
 use crate::vault::{Context, VaultError};
+
+pub use walk::{Located, locate};
 
 /// A committed snapshot.
 #[derive(Debug, Clone, serde::Serialize)]
@@ -27,32 +33,54 @@ pub struct Filter {
     pub tags: Vec<String>,
 }
 
+impl Filter {
+    /// Whether a snapshot counts.
+    pub fn matches(&self, manifest: &Manifest) -> bool {
+        self.node.as_ref().is_none_or(|node| *node == manifest.label || *node == manifest.node.to_string())
+            && self.host.as_ref().is_none_or(|host| *host == manifest.host)
+            && self.tags.iter().all(|tag| manifest.tags.contains(tag))
+    }
+}
+
 /// A listing: readable snapshots, oldest first, and those that could not be read.
 pub struct Listing {
-    /// Oldest first.
+    /// Oldest first. The problems of each are counted but not named, so that 100,000 snapshots fit into memory;
+    /// [`find`] gives the whole manifest of one.
     pub snapshots: Vec<Listed>,
-    /// Object and reason.
+    /// Object and reason, in order of name.
     pub unreadable: Vec<(String, String)>,
 }
 
-/// Lists committed snapshots that match.
-pub fn list(_repository: &Repository, _filter: &Filter) -> Result<Listing, VaultError> {
-    unimplemented!("helper: browse")
+/// Lists committed snapshots that match. Aborted and forgotten ones are left out.
+pub fn list(repository: &Repository, filter: &Filter) -> Result<Listing, VaultError> {
+    list::run(repository, filter)
 }
 
 /// Finds `ID-PREFIX`, `latest` or `latest~N` among those that match the filter.
-pub fn find(_repository: &Repository, _wanted: &str, _filter: &Filter) -> Result<Listed, VaultError> {
-    unimplemented!("helper: browse")
+///
+/// `latest` fails when a snapshot the store received after the one it would choose cannot be read: that one might
+/// be the latest.
+pub fn find(repository: &Repository, wanted: &str, filter: &Filter) -> Result<Listed, VaultError> {
+    find::run(repository, wanted, filter)
 }
 
-/// Walks the tree below `subpath` (empty: all) in order, calling `visit` with each path (raw bytes, no leading
-/// slash) and entry; `visit` returning `false` for a directory skips what is below it.
+/// Walks the tree below `subpath` (empty: all) in order, calling `visit` with each path (raw bytes, from the root
+/// of the snapshot, no leading slash) and entry; `visit` returning `false` for a directory skips what is below it.
+/// A `subpath` that is no directory is visited itself.
 pub fn walk(
-    _repository: &Repository,
-    _manifest: &Manifest,
-    _subpath: &[u8],
-    _context: Context<'_>,
-    _visit: &mut dyn FnMut(&[u8], &Entry) -> Result<bool, VaultError>,
+    repository: &Repository,
+    manifest: &Manifest,
+    subpath: &[u8],
+    context: Context<'_>,
+    visit: &mut Visit<'_>,
 ) -> Result<(), VaultError> {
-    unimplemented!("helper: browse")
+    walk::run(repository, manifest, subpath, context, visit)
+}
+
+/// Receives a path and its entry; says whether to go below it.
+pub type Visit<'a> = dyn FnMut(&[u8], &Entry) -> Result<bool, VaultError> + 'a;
+
+/// Whether an entry has something below it.
+fn is_directory(entry: &Entry) -> bool {
+    entry.kind == EntryKind::Directory
 }
