@@ -1,5 +1,4 @@
 //! Every behaviour test of the project, one file each, in one binary.
-
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -8,43 +7,38 @@
     clippy::unwrap_used,
     reason = "helpers of tests may fail and speak as tests may; clippy.toml reaches only into #[test] functions"
 )]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed test is a panic")]
 
+#[path = "../support/awkward_tree.rs"]
+mod awkward_tree;
 #[path = "../support/conformance.rs"]
 mod conformance;
 mod envelope_flips;
+mod envelope_vectors;
 #[path = "../support/faulty_disk.rs"]
 mod faulty_disk;
-mod envelope_vectors;
+mod fidelity;
 mod fuzz_replay;
+#[path = "../support/handmade.rs"]
+mod handmade;
 mod journal_log;
 mod journal_session;
 mod keys_config;
 mod keys_fixture;
 mod keys_slots;
 mod keys_unlock;
+#[path = "../support/lab.rs"]
+mod lab;
 mod layers;
+mod restore_damage;
+mod restore_existing;
+mod restore_hostile;
+mod restore_options;
 #[path = "../support/skip.rs"]
 mod skip;
-mod storage_conformance;
-mod storage_faulty_disk;
-#[path = "../support/strace.rs"]
-mod strace;
-
 mod storage_conformance;
 mod storage_faulty_disk;
 mod storage_order;
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stderr,
-    clippy::print_stdout,
-    clippy::unwrap_used,
-    reason = "helpers of tests may fail and speak as tests may; clippy.toml reaches only into #[test] functions"
-)]
-
-#[path = "../support/skip.rs"]
-mod skip;
-
-mod fuzz_replay;
-mod layers;
+#[path = "../support/strace.rs"]
+mod strace;
+#[path = "../support/tree_diff.rs"]
+mod tree_diff;
