@@ -1,5 +1,4 @@
 //! Every behaviour test of the project, one file each, in one binary.
-
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -9,6 +8,8 @@
     reason = "helpers of tests may fail and speak as tests may; clippy.toml reaches only into #[test] functions"
 )]
 
+#[path = "../support/awkward_tree.rs"]
+mod awkward_tree;
 #[path = "../support/conformance.rs"]
 mod conformance;
 #[path = "../support/faulty_disk.rs"]
@@ -43,12 +44,22 @@ mod index_killed;
 mod index_lookup;
 mod index_memory;
 mod index_model;
+mod envelope_flips;
+mod envelope_vectors;
+#[path = "../support/faulty_disk.rs"]
+mod faulty_disk;
+mod fidelity;
+mod fuzz_replay;
+#[path = "../support/handmade.rs"]
+mod handmade;
 mod journal_log;
 mod journal_session;
 mod keys_config;
 mod keys_fixture;
 mod keys_slots;
 mod keys_unlock;
+#[path = "../support/lab.rs"]
+mod lab;
 mod layers;
 mod storage_conformance;
 mod storage_faulty_disk;
@@ -60,3 +71,16 @@ mod storage_faulty_disk;
 mod storage_order;
 #[path = "../support/strace.rs"]
 mod strace;
+mod restore_damage;
+mod restore_existing;
+mod restore_hostile;
+mod restore_options;
+#[path = "../support/skip.rs"]
+mod skip;
+mod storage_conformance;
+mod storage_faulty_disk;
+mod storage_order;
+#[path = "../support/strace.rs"]
+mod strace;
+#[path = "../support/tree_diff.rs"]
+mod tree_diff;
