@@ -9,15 +9,14 @@ use crate::app::AppError;
 use crate::app::folders::FolderRoots;
 use crate::base::cancel::Cancel;
 use crate::base::clock::SystemClock;
-use crate::base::object::ObjectKind;
 use crate::base::progress::Progress;
 use crate::base::random::SystemEntropy;
-use crate::repo::config::{CreateMethod, RepositoryConfig};
+use crate::repo::config::RepositoryConfig;
 use crate::repo::keys::Credential;
 use crate::repo::repository::Seams;
 use crate::repo::{RepoError, Repository};
-use crate::storage::Storage;
 use crate::storage::local::{LocalStore, Modes};
+use crate::storage::{CreateMethod, Storage};
 use crate::vault::Context;
 use crate::vault::context::Folders;
 
@@ -47,13 +46,15 @@ impl Location {
         }
     }
 
-    /// The store at this place.
-    pub fn store(&self) -> Result<Arc<dyn Storage>, AppError> {
+    /// The store of a repository that is there. Asked before any password is, so that a mistyped path is told as
+    /// such.
+    pub fn existing_store(&self) -> Result<Arc<dyn Storage>, AppError> {
         match self {
-            Self::Local(path) if !path.is_dir() => {
-                Err(RepoError::NoRepository { location: path.display().to_string() }.into())
+            Self::Local(path) if !LocalStore::exists(path)? => {
+                Err(RepoError::NoRepository { location: self.text() }.into())
             }
             Self::Local(path) => {
+                // How objects are created stands in the configuration, which a store must be opened to read.
                 let store = LocalStore::open(path, CreateMethod::HardLink)?;
                 let create = RepositoryConfig::announced_create_method(&store);
                 Ok(Arc::new(store.with_create_method(create)))
@@ -61,11 +62,12 @@ impl Location {
         }
     }
 
-    /// A store for a new repository, and how it creates objects: the directory is made and probed.
+    /// A store laid out for a new repository, and how it creates objects, found out by trying.
     pub fn new_store(&self) -> Result<(Arc<dyn Storage>, CreateMethod), AppError> {
         match self {
             Self::Local(path) => {
-                let create = LocalStore::prepare(path, Modes::default())?.create_method(&self.text())?;
+                let capabilities = LocalStore::prepare(path, Modes::default())?;
+                let create = capabilities.create_method(&self.text())?;
                 Ok((Arc::new(LocalStore::open(path, create)?), create))
             }
         }
@@ -84,15 +86,6 @@ pub fn system_seams() -> Seams {
     Seams { entropy: Arc::new(SystemEntropy), clock: Arc::new(SystemClock) }
 }
 
-/// Fails unless the store holds a repository. Asked before any password is, so that a mistyped path is
-/// told as such.
-pub fn expect_repository(store: &dyn Storage) -> Result<(), AppError> {
-    if store.list(ObjectKind::Config)?.is_empty() && store.list(ObjectKind::Key)?.is_empty() {
-        return Err(RepoError::NoRepository { location: store.location() }.into());
-    }
-    Ok(())
-}
-
 /// An opened repository with its local folders.
 pub struct Opened {
     /// The repository.
@@ -108,9 +101,12 @@ impl Opened {
     }
 }
 
-/// Opens the repository in a store and makes its local folders.
-pub fn open(store: Arc<dyn Storage>, credential: &Credential, roots: &FolderRoots) -> Result<Opened, AppError> {
-    let repository = Repository::open(store, credential, system_seams())?;
+/// Opens a repository and makes its local folders.
+pub fn open(location: &Location, credential: &Credential, roots: &FolderRoots) -> Result<Opened, AppError> {
+    let repository = Repository::open(location.existing_store()?, credential, system_seams())?;
+    for warning in &repository.warnings {
+        tracing::warn!("{warning}");
+    }
     let folders = roots.prepare(repository.id())?;
     Ok(Opened { repository, folders })
 }

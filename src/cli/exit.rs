@@ -80,10 +80,12 @@ fn code_of_app(error: &AppError) -> u8 {
 fn code_of_vault(error: &VaultError) -> u8 {
     match error {
         VaultError::Repo(RepoError::NoRepository { .. }) => NO_REPOSITORY,
-        VaultError::Repo(RepoError::WrongPassword { .. }) => WRONG_PASSWORD,
+        VaultError::Repo(
+            RepoError::WrongPassword { .. } | RepoError::WrongPasswordOrDamaged { .. } | RepoError::RecoveryWords(_),
+        ) => WRONG_PASSWORD,
         VaultError::Repo(RepoError::Snapshot(SnapshotLookup::SeveralNodes(_))) => USAGE,
         VaultError::Request { .. } => USAGE,
-        VaultError::Interrupted => INTERRUPTED,
+        VaultError::Interrupted | VaultError::Repo(RepoError::Interrupted) => INTERRUPTED,
         VaultError::Repo(_) | VaultError::Local { .. } | VaultError::NoSpace { .. } | VaultError::Command { .. } => {
             FAILED
         }

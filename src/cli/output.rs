@@ -31,11 +31,6 @@ impl Output {
         self.json
     }
 
-    /// Whether only errors, and what was asked for, are printed.
-    pub fn is_quiet(&self) -> bool {
-        self.quiet
-    }
-
     /// Prints what was asked for.
     pub fn show(&self, view: &impl View) -> Result<(), CliError> {
         if self.json { self.json_line(view) } else { self.raw(view.text().as_bytes()) }
@@ -58,14 +53,6 @@ impl Output {
         let mut out = io::stdout().lock();
         out.write_all(bytes)?;
         Ok(out.flush()?)
-    }
-
-    /// A line on stderr that is neither result nor error, unless silence was asked for.
-    pub fn note(&self, line: &str) {
-        if !self.quiet && !self.json {
-            // Notes are a courtesy: a closed stderr is no reason to fail.
-            let _ = writeln!(io::stderr().lock(), "{line}");
-        }
     }
 }
 

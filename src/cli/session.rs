@@ -1,7 +1,7 @@
 //! What every command is given: the global options, a way to stop, and output.
 
 use std::io::{self, IsTerminal};
-use std::sync::Arc;
+use std::path::Path;
 
 use zeroize::Zeroizing;
 
@@ -17,7 +17,6 @@ use crate::cli::output::Output;
 use crate::cli::progress::{Reporter, Style};
 use crate::cli::{prompt, signals};
 use crate::repo::keys::Credential;
-use crate::storage::Storage;
 
 /// One run of the program.
 pub struct Session {
@@ -55,18 +54,12 @@ impl Session {
         FolderSettings::from_environment(self.global.cache_dir.clone()).roots()
     }
 
-    /// The store of a repository that is there.
-    pub fn existing_store(&self) -> Result<Arc<dyn Storage>, CliError> {
-        let store = self.location()?.store()?;
-        open::expect_repository(&*store)?;
-        Ok(store)
-    }
-
     /// Opens the repository the options name, asking for the password if nothing gives it.
     pub fn open(&self) -> Result<Opened, CliError> {
-        let store = self.existing_store()?;
-        let credential = self.credential(&store.location())?;
-        Ok(open::open(store, &credential, &self.folder_roots()?)?)
+        let location = self.location()?;
+        location.existing_store()?;
+        let credential = self.credential(&location.text())?;
+        Ok(open::open(&location, &credential, &self.folder_roots()?)?)
     }
 
     fn credential(&self, location: &str) -> Result<Credential, CliError> {
@@ -94,6 +87,23 @@ impl Session {
             Some(path) => Some(PasswordSource::RecoveryKeyFile(path.clone())),
             None => self.plain_password_source(),
         }
+    }
+
+    /// The password a key is to have: from a file, the environment, or asked for twice.
+    pub fn new_password(&self, file: Option<&Path>) -> Result<Zeroizing<String>, CliError> {
+        if let Some(path) = file {
+            return Ok(PasswordSource::File(path.to_owned()).password()?);
+        }
+        if std::env::var_os(environment::NEW_PASSWORD).is_some() {
+            return Ok(PasswordSource::Variable(environment::NEW_PASSWORD).password()?);
+        }
+        if prompt::is_possible() {
+            return prompt::new_password("new password");
+        }
+        Err(CliError::usage(
+            "no new password was given, and there is no terminal to ask for it",
+            "use `--new-password-file FILE` or $DSSVAULT_NEW_PASSWORD",
+        ))
     }
 
     fn plain_password_source(&self) -> Option<PasswordSource> {

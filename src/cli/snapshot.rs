@@ -10,9 +10,6 @@ use crate::cli::error::CliError;
 use crate::repo::Repository;
 use crate::vault::browse::{self, Filter, Listed};
 
-/// How the argument is explained everywhere.
-pub const HELP: &str = "Id (its beginning is enough), `latest`, or `latest~N` for the N-th before it";
-
 /// A snapshot, and maybe something inside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SnapshotPath {

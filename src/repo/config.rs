@@ -12,7 +12,7 @@ use crate::repo::header::XWING_KEM_ID;
 use crate::repo::plain;
 use crate::repo::secrets::Secrets;
 pub use crate::storage::CreateMethod;
-use crate::storage::{Published, Storage};
+use crate::storage::{Published, Storage, StorageError};
 
 /// Parameters fixed for the repository's life, and those the owner may change.
 #[derive(Debug, Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode, serde::Serialize)]
@@ -153,6 +153,8 @@ impl Survey {
             let number = name.number().unwrap_or(u64::MAX);
             match read(storage, name) {
                 Ok((config, owner)) => survey.valid.push((number, config, owner)),
+                // What a second try may read must not be passed over for an older number.
+                Err(RepoError::Storage(fault @ StorageError::Io { .. })) => return Err(fault.into()),
                 Err(fault) => survey.faults.push((number, fault)),
             }
         }

@@ -28,6 +28,19 @@ pub struct Created {
     pub journal_fault: Option<RepoError>,
 }
 
+/// What a new repository is to be like.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Founding {
+    /// How its store creates objects.
+    pub create: CreateMethod,
+    /// Whether recovery words are wanted.
+    pub with_recovery: bool,
+    /// Costs of guessing the password.
+    pub costs: SlotCosts,
+    /// This machine, for people.
+    pub host: String,
+}
+
 /// Makes a repository in an empty store: secrets, an owner slot for the password, a recovery slot if asked for,
 /// the configuration, and the first journal entry. The configuration decides: without it there is no repository,
 /// so that an interrupted `init` can be run again, and of two at once one wins. Slots that an earlier try left
@@ -39,29 +52,33 @@ pub fn create(
     with_recovery: bool,
     seams: &Seams,
 ) -> Result<Created, VaultError> {
-    create_with_costs(storage, create, password, with_recovery, SlotCosts::DEFAULT, seams)
+    let founding = Founding { create, with_recovery, costs: SlotCosts::DEFAULT, host: host_name() };
+    found(&*storage, password, &founding, seams)
 }
 
-/// As [`create`], with other costs of guessing the password.
-pub fn create_with_costs(
-    storage: Arc<dyn Storage>,
-    create: CreateMethod,
+/// As [`create`], with everything said.
+pub fn found(
+    storage: &dyn Storage,
     password: &Credential,
-    with_recovery: bool,
-    costs: SlotCosts,
+    founding: &Founding,
     seams: &Seams,
 ) -> Result<Created, VaultError> {
-    refuse_existing(&*storage)?;
+    refuse_existing(storage)?;
     let entropy = &*seams.entropy;
     let repository = RepositoryId::from_bytes(array(entropy));
     let secrets = Secrets::generate(entropy);
-    let plan = |label: &str| SlotPlan { costs, label: label.to_owned(), host: host_name(), created: seams.clock.now() };
+    let plan = |label: &str| SlotPlan {
+        costs: founding.costs,
+        label: label.to_owned(),
+        host: founding.host.clone(),
+        created: seams.clock.now(),
+    };
     let add = |credential: &Credential, label: &str| {
         let (_, name, stored) = slot::seal(&secrets, repository, credential, plan(label), entropy)?;
         storage.put(&name, &stored).map_err(RepoError::from)
     };
     add(password, "first password")?;
-    let recovery_words = with_recovery.then(|| RecoveryKey::random(entropy).words());
+    let recovery_words = founding.with_recovery.then(|| RecoveryKey::random(entropy).words());
     if let Some(words) = &recovery_words {
         add(&Credential::RecoveryWords(words.clone()), "recovery key")?;
     }
@@ -76,14 +93,14 @@ pub fn create_with_costs(
             .map_err(|why| VaultError::Request { what: why.to_string(), hint: None })?,
         files: RepositoryConfig::FILES,
         database: RepositoryConfig::DATABASE,
-        create,
+        create: founding.create,
     };
-    if !config.store(&*storage, 1, &secrets.signing())? {
+    if !config.store(storage, 1, &secrets.signing())? {
         // Another `init` was faster; what this one left is signed by an owner nobody names.
         return Err(RepoError::AlreadyInitialised { location: storage.location() }.into());
     }
     // The repository exists now, and an empty journal is a valid one: failing here would only lose the words.
-    let journal = Journal::new(&*storage, repository, secrets.owner_public());
+    let journal = Journal::new(storage, repository, secrets.owner_public());
     let journal_fault = journal.begin(&secrets, &*seams.clock).err();
     Ok(Created { repository, recovery_words, journal_fault })
 }

@@ -12,7 +12,7 @@ use dssvault::repo::keys::{Credential, SlotCosts};
 use dssvault::repo::repository::{Repository, Seams};
 use dssvault::storage::{ObjectEntry, Published, Staged, Storage, StorageError};
 use dssvault::vault::VaultError;
-use dssvault::vault::init::{Created, create_with_costs};
+use dssvault::vault::init::{Created, Founding, found};
 use zeroize::Zeroizing;
 
 type Objects = Arc<Mutex<BTreeMap<ObjectName, Vec<u8>>>>;
@@ -120,8 +120,13 @@ pub fn words(text: &str) -> Credential {
 }
 
 pub fn init(store: &Memory, secret: &str, seed: u64) -> Result<Created, VaultError> {
-    let store = Arc::new(store.clone());
-    create_with_costs(store, CreateMethod::HardLink, &password(secret), true, SlotCosts::MIN, &seams(seed))
+    let founding = Founding {
+        create: CreateMethod::HardLink,
+        with_recovery: true,
+        costs: SlotCosts::MIN,
+        host: "host".to_owned(),
+    };
+    found(store, &password(secret), &founding, &seams(seed))
 }
 
 pub fn open(store: &Memory, credential: &Credential) -> Result<Repository, RepoError> {

@@ -55,7 +55,7 @@ impl Workshop {
         let (store, create) = location.new_store()?;
         init::create(store, create, &password, false, &open::system_seams())?;
         let roots = FolderRoots { cache: folder.path().join("cache"), state: folder.path().join("state") };
-        let opened = open::open(location.store()?, &password, &roots)?;
+        let opened = open::open(&location, &password, &roots)?;
         Ok(Self { opened, folder })
     }
 

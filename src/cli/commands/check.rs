@@ -50,7 +50,7 @@ pub fn run(args: Args, session: &Session) -> Result<Outcome, CliError> {
 }
 
 fn storage_only(session: &Session) -> Result<CheckReport, CliError> {
-    let store = session.existing_store()?;
+    let store = session.location()?.existing_store()?;
     let folders = session.folder_roots()?.unprepared();
     let reporter = session.reporter();
     let context = Context { progress: &reporter, cancel: &session.cancel, folders: &folders };

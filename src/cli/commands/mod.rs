@@ -3,8 +3,10 @@
 pub mod backup;
 pub mod check;
 pub mod completions;
+pub mod demo;
 pub mod dump;
 pub mod init;
+pub mod key;
 pub mod ls;
 pub mod man;
 pub mod restore;

@@ -3,8 +3,10 @@
 
 pub mod backup;
 pub mod check;
+pub mod demo;
 pub mod entry;
 pub mod init;
+pub mod key;
 pub mod restore;
 pub mod snapshots;
 pub mod stats;
