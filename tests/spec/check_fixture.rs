@@ -1,7 +1,7 @@
 //! A small repository in memory, made by real backups, for the specifications of looking and checking.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -20,7 +20,7 @@ use dssvault::vault::Context;
 use dssvault::vault::backup::{self, BackupOptions, Source};
 use dssvault::vault::check::{self, CheckReport, ReadData};
 use dssvault::vault::context::Folders;
-use dssvault::vault::init::create_with_costs;
+use dssvault::vault::init::{Founding, found};
 use tempfile::TempDir;
 use zeroize::Zeroizing;
 
@@ -62,8 +62,13 @@ impl Vault {
         std::fs::create_dir(dir.path().join("source")).unwrap();
         let seams = Seams { entropy: Arc::new(SeededEntropy::new(seed)), clock: Arc::new(Hourly(AtomicI64::new(0))) };
         let store = MemoryStore::new();
-        let storage: Arc<dyn Storage> = Arc::new(store.clone());
-        create_with_costs(storage, CreateMethod::HardLink, &password(), false, SlotCosts::MIN, &seams).unwrap();
+        let founding = Founding {
+            create: CreateMethod::HardLink,
+            with_recovery: false,
+            costs: SlotCosts::MIN,
+            host: "host".to_owned(),
+        };
+        found(&store, &password(), &founding, &seams).unwrap();
         Self { store, dir, told: Told::default(), cancel: Cancel::default(), folders, seams }
     }
 
@@ -155,9 +160,4 @@ pub fn noise(seed: u64, length: usize) -> Vec<u8> {
     let mut bytes = vec![0; length];
     SeededEntropy::new(seed).fill(&mut bytes);
     bytes
-}
-
-/// Whether the program runs as root, who alone may make devices.
-pub fn is_root() -> bool {
-    Path::new("/proc/self").metadata().is_ok_and(|_| rustix::process::geteuid().is_root())
 }

@@ -8,40 +8,6 @@
     clippy::unwrap_used,
     reason = "helpers of tests may fail and speak as tests may; clippy.toml reaches only into #[test] functions"
 )]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed test is a panic")]
-
-#[path = "../support/conformance.rs"]
-mod conformance;
-mod envelope_flips;
-#[path = "../support/faulty_disk.rs"]
-mod faulty_disk;
-mod envelope_vectors;
-mod fuzz_replay;
-mod journal_log;
-mod journal_session;
-mod keys_config;
-mod keys_fixture;
-mod keys_slots;
-mod keys_unlock;
-mod layers;
-#[path = "../support/skip.rs"]
-mod skip;
-mod storage_conformance;
-mod storage_faulty_disk;
-#[path = "../support/strace.rs"]
-mod strace;
-
-mod storage_conformance;
-mod storage_faulty_disk;
-mod storage_order;
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stderr,
-    clippy::print_stdout,
-    clippy::unwrap_used,
-    reason = "helpers of tests may fail and speak as tests may; clippy.toml reaches only into #[test] functions"
-)]
 
 mod browse_dump;
 mod browse_select;
@@ -50,6 +16,7 @@ mod check_fixture;
 #[path = "../support/conformance.rs"]
 mod conformance;
 mod envelope_flips;
+mod envelope_vectors;
 #[path = "../support/faulty_disk.rs"]
 mod faulty_disk;
 mod flip;
@@ -65,3 +32,6 @@ mod layers;
 mod skip;
 mod storage_conformance;
 mod storage_faulty_disk;
+mod storage_order;
+#[path = "../support/strace.rs"]
+mod strace;
