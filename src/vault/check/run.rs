@@ -122,7 +122,10 @@ impl Check<'_> {
     /// One pass over the index: which tree chunks there are, and how many chunks at all.
     fn tree_set(&mut self, index: &Index, survey: &Survey) -> Result<TreeSet, VaultError> {
         let (mut trees, mut last) = (TreeSet::default(), None);
-        for entry in index.scan() {
+        for (count, entry) in (0u64..).zip(index.scan()) {
+            if count % join::STRIDE == 0 && self.context.cancel.is_requested() {
+                return Err(VaultError::Interrupted);
+            }
             let entry = entry?;
             if last.replace(entry.prefix) != Some(entry.prefix) {
                 self.report.chunks += 1;
