@@ -1,5 +1,4 @@
 //! Every behaviour test of the project, one file each, in one binary.
-
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -13,6 +12,8 @@ mod browse_dump;
 mod browse_select;
 mod check_findings;
 mod check_fixture;
+#[path = "../support/awkward_tree.rs"]
+mod awkward_tree;
 #[path = "../support/conformance.rs"]
 mod conformance;
 mod envelope_flips;
@@ -20,14 +21,23 @@ mod envelope_vectors;
 #[path = "../support/faulty_disk.rs"]
 mod faulty_disk;
 mod flip;
+mod fidelity;
 mod fuzz_replay;
+#[path = "../support/handmade.rs"]
+mod handmade;
 mod journal_log;
 mod journal_session;
 mod keys_config;
 mod keys_fixture;
 mod keys_slots;
 mod keys_unlock;
+#[path = "../support/lab.rs"]
+mod lab;
 mod layers;
+mod restore_damage;
+mod restore_existing;
+mod restore_hostile;
+mod restore_options;
 #[path = "../support/skip.rs"]
 mod skip;
 mod storage_conformance;
@@ -35,3 +45,5 @@ mod storage_faulty_disk;
 mod storage_order;
 #[path = "../support/strace.rs"]
 mod strace;
+#[path = "../support/tree_diff.rs"]
+mod tree_diff;
