@@ -8,6 +8,10 @@
     reason = "helpers of tests may fail and speak as tests may; clippy.toml reaches only into #[test] functions"
 )]
 
+mod browse_dump;
+mod browse_select;
+mod check_findings;
+mod check_fixture;
 #[path = "../support/awkward_tree.rs"]
 mod awkward_tree;
 #[path = "../support/conformance.rs"]
@@ -48,6 +52,7 @@ mod envelope_flips;
 mod envelope_vectors;
 #[path = "../support/faulty_disk.rs"]
 mod faulty_disk;
+mod flip;
 mod fidelity;
 mod fuzz_replay;
 #[path = "../support/handmade.rs"]
