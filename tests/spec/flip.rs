@@ -75,7 +75,7 @@ impl Copy<'_> {
                 }
             }
         }
-        if at % RESTORE_STRIDE == 0 {
+        if at.is_multiple_of(RESTORE_STRIDE) {
             self.restore(name, at);
         }
         self.store.replace(name, Arc::clone(content));
