@@ -8,12 +8,12 @@
     reason = "helpers of tests may fail and speak as tests may; clippy.toml reaches only into #[test] functions"
 )]
 
+#[path = "../support/awkward_tree.rs"]
+mod awkward_tree;
 mod browse_dump;
 mod browse_select;
 mod check_findings;
 mod check_fixture;
-#[path = "../support/awkward_tree.rs"]
-mod awkward_tree;
 #[path = "../support/conformance.rs"]
 mod conformance;
 #[path = "../support/faulty_disk.rs"]
@@ -52,8 +52,8 @@ mod envelope_flips;
 mod envelope_vectors;
 #[path = "../support/faulty_disk.rs"]
 mod faulty_disk;
-mod flip;
 mod fidelity;
+mod flip;
 mod fuzz_replay;
 #[path = "../support/handmade.rs"]
 mod handmade;
