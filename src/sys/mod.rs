@@ -9,4 +9,5 @@ pub mod names;
 pub mod pattern;
 pub mod remove;
 pub mod sparse;
+pub mod spill;
 pub mod xattr;
