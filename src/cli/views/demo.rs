@@ -37,7 +37,7 @@ impl View for Intro {
             None => "a small DSS data directory".to_owned(),
         };
         format!(
-            "dssvault demo with {subject}.\nEverything happens in {} and is removed at the end.\n\n",
+            "dssvault demo with {subject}.\nEverything happens in a folder that is removed at the end:\n{}\n\n",
             text::path(&self.folder)
         )
     }
