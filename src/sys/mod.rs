@@ -2,10 +2,12 @@
 
 pub mod apply;
 pub mod beneath;
+pub mod limits;
 pub mod listing;
 pub mod meta;
 pub mod names;
 pub mod pattern;
 pub mod remove;
 pub mod sparse;
+pub mod spill;
 pub mod xattr;

@@ -1,5 +1,4 @@
 //! Every behaviour test of the project, one file each, in one binary.
-
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -9,6 +8,12 @@
     reason = "helpers of tests may fail and speak as tests may; clippy.toml reaches only into #[test] functions"
 )]
 
+mod browse_dump;
+mod browse_select;
+mod check_findings;
+mod check_fixture;
+#[path = "../support/awkward_tree.rs"]
+mod awkward_tree;
 #[path = "../support/conformance.rs"]
 mod conformance;
 #[path = "../support/faulty_disk.rs"]
@@ -27,14 +32,60 @@ mod cli_reading;
 mod cli_usage;
 mod envelope_flips;
 mod envelope_vectors;
+#[path = "../support/skip.rs"]
+mod skip;
+#[path = "../support/strace.rs"]
+mod strace;
+
+mod envelope_flips;
+mod envelope_flips;
+mod envelope_vectors;
+#[path = "../support/faulty_disk.rs"]
+mod faulty_disk;
 mod fuzz_replay;
+mod index_damage;
+mod index_killed;
+mod index_lookup;
+mod index_memory;
+mod index_model;
+mod envelope_flips;
+mod envelope_vectors;
+#[path = "../support/faulty_disk.rs"]
+mod faulty_disk;
+mod flip;
+mod fidelity;
+mod fuzz_replay;
+#[path = "../support/handmade.rs"]
+mod handmade;
 mod journal_log;
 mod journal_session;
 mod keys_config;
 mod keys_fixture;
 mod keys_slots;
 mod keys_unlock;
+#[path = "../support/lab.rs"]
+mod lab;
 mod layers;
 mod storage_conformance;
 mod storage_faulty_disk;
 mod storage_order;
+#[path = "../support/skip.rs"]
+mod skip;
+mod storage_conformance;
+mod storage_faulty_disk;
+mod storage_order;
+#[path = "../support/strace.rs"]
+mod strace;
+mod restore_damage;
+mod restore_existing;
+mod restore_hostile;
+mod restore_options;
+#[path = "../support/skip.rs"]
+mod skip;
+mod storage_conformance;
+mod storage_faulty_disk;
+mod storage_order;
+#[path = "../support/strace.rs"]
+mod strace;
+#[path = "../support/tree_diff.rs"]
+mod tree_diff;

@@ -1,90 +1,61 @@
 //! Where each chunk lies. The truth is the write-once segments in the store; a sled cache makes it quick.
 
+mod bloom;
+mod builder;
+mod cache;
+mod catalog;
+mod connect;
+mod merge;
+mod options;
 pub mod place;
+mod recent;
+mod run;
+mod scan;
+mod scratch;
 pub mod segment;
+mod shelf;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
-#[cfg(test)]
-mod tests;
+mod tiers;
 pub mod unlisted;
+mod view;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use crate::base::cancel::Cancel;
 use crate::base::id::{ChunkId, PackId, SegmentId};
-use crate::base::object::{ObjectKind, ObjectName};
-use crate::base::progress::{Event, Progress};
+use crate::base::object::ObjectKind;
+use crate::base::progress::{Event, Progress, Silent};
 use crate::codec::sign::SigningSecret;
 use crate::repo::crypt::Sealer;
 use crate::repo::error::RepoError;
-use crate::repo::pack::{PackTable, reader};
+use crate::repo::index::builder::{Builder, Built, Trouble};
+use crate::repo::index::catalog::Origin;
+use crate::repo::index::connect::{Home, Reading};
+use crate::repo::index::run::Run;
+use crate::repo::index::shelf::Fault;
+use crate::repo::index::view::{Changed, View};
+use crate::repo::pack::reader;
 use crate::repo::repository::Repository;
 
+pub use options::{IndexOptions, IndexProblem, PackVerdicts, Strictness};
 pub use place::{BlockPlace, ChunkPlace, IndexEntry, PackPlace, Prefix, prefix_of};
+pub use scan::{Packs, Scan};
 pub use segment::ListedPack;
 
-/// What to do with a listed segment that cannot be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Strictness {
-    /// Open without it: it is reported as a problem, and its packs can be adopted.
-    #[default]
-    Lenient,
-    /// Fail, naming it.
-    Strict,
-}
-
-/// Packs the journal speaks of. All others are live.
-#[derive(Debug, Clone, Default)]
-pub struct PackVerdicts {
-    /// May be deleted later: readable, but nothing new may rely on them.
-    pub marked: HashSet<PackId>,
-    /// Being deleted: as if they were not there.
-    pub doomed: HashSet<PackId>,
-}
-
-/// How an index is opened.
-pub struct IndexOptions<'a> {
-    /// Where the cache lives; belongs to this repository alone.
-    pub cache_dir: &'a Path,
-    /// What a damaged segment means.
-    pub strictness: Strictness,
-    /// The journal's verdicts on packs.
-    pub verdicts: PackVerdicts,
-}
-
-impl<'a> IndexOptions<'a> {
-    /// All packs live, damaged segments reported.
-    pub fn new(cache_dir: &'a Path) -> Self {
-        Self { cache_dir, strictness: Strictness::Lenient, verdicts: PackVerdicts::default() }
-    }
-}
-
-/// A segment or pack that could not be read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IndexProblem {
-    /// The object.
-    pub name: ObjectName,
-    /// Why.
-    pub cause: String,
-}
-
-/// The index of one repository, as far as this process knows it.
+/// The index of one repository, as far as this process knows it. Shared by threads.
+///
+/// Every value of the cache is checked as it is read. When one is missing or damaged, the cache is built anew from
+/// the segments, under the running command and with the same pack numbers, and the question is asked again.
 pub struct Index {
-    state: RwLock<State>,
+    repository: Repository,
+    home: Home,
     verdicts: PackVerdicts,
-}
-
-#[derive(Default)]
-struct State {
-    entries: BTreeMap<Prefix, Vec<ChunkPlace>>,
-    chunks: u64,
-    packs: Vec<Arc<PackPlace>>,
-    numbers: HashMap<PackId, u32>,
-    adopted: HashSet<u32>,
-    segments: HashSet<SegmentId>,
-    problems: Vec<IndexProblem>,
+    view: RwLock<Arc<View>>,
+    /// Held by the one thread that changes the cache; the runs that wait to be removed.
+    retired: Mutex<Vec<Arc<Run>>>,
+    problems: Mutex<Vec<IndexProblem>>,
 }
 
 impl Index {
@@ -101,81 +72,73 @@ impl Index {
 
     /// The same with the journal's verdicts: doomed packs are left out; marked packs are found by `places` but
     /// not by `contains`.
+    ///
+    /// Another process may have the cache, or the disk may refuse it: then this process builds one of its own in
+    /// a temporary file. Fails if segments cannot be listed, if one was written by a newer version, if a damaged
+    /// one must not be left out, or if no temporary file can be made either.
     pub fn open_with(
         repository: &Repository,
         options: IndexOptions<'_>,
         progress: &dyn Progress,
         cancel: &Cancel,
     ) -> Result<Self, RepoError> {
-        let index = Self { state: RwLock::default(), verdicts: options.verdicts };
-        let mut listed = repository.storage.list(ObjectKind::Index)?;
-        listed.sort_by(|a, b| a.name.cmp(&b.name));
-        for entry in listed {
-            if cancel.is_requested() {
-                return Err(RepoError::Interrupted);
+        let home = Home::take(options.cache_dir);
+        let strictness = options.strictness;
+        let mut reading = Reading { repository, strictness, progress, cancel, problems: Vec::new() };
+        let (cache, contents) = reading.connect(&home)?;
+        let verdicts = options.verdicts;
+        let view = match View::new(cache, contents.clone(), &verdicts) {
+            Ok(view) => view,
+            Err(_) => {
+                let (cache, contents) = reading.replay(&home, &contents.sources)?;
+                View::new(cache, contents, &verdicts).map_err(|fault| connect::unusable(options.cache_dir, &fault))?
             }
-            let loaded = segment::id_of(&entry.name)
-                .ok_or_else(|| RepoError::damaged(&entry.name, "its name is not a hash"))
-                .and_then(|id| index.load(repository, id));
-            match loaded {
-                Ok(()) => progress.on(Event::Advanced { bytes: entry.bytes, files: 1 }),
-                Err(error @ RepoError::Damaged { .. }) if options.strictness == Strictness::Lenient => {
-                    index.note_problem(entry.name, &error, progress);
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(index)
-    }
-
-    fn load(&self, repository: &Repository, id: SegmentId) -> Result<(), RepoError> {
-        let loaded = segment::Segment::load(repository, id)?;
-        let mut state = self.write();
-        for pack in loaded.packs() {
-            let (pack, bytes, table) = pack.map_err(|why| RepoError::damaged(&segment::name(id), why))?;
-            state.add(pack, bytes, &table, false);
-        }
-        state.segments.insert(id);
-        Ok(())
+        };
+        Ok(Self {
+            repository: handle(repository),
+            home,
+            verdicts,
+            view: RwLock::new(Arc::new(view)),
+            retired: Mutex::default(),
+            problems: Mutex::new(reading.problems),
+        })
     }
 
     /// Whether a writer may rely on a stored copy of this chunk: one in a live pack that a readable segment
-    /// lists. A damaged cache may answer `false`, which costs an upload.
+    /// lists.
     pub fn contains(&self, id: &ChunkId) -> Result<bool, RepoError> {
-        let state = self.read();
-        let places = state.entries.get(&prefix_of(id)).map(Vec::as_slice).unwrap_or_default();
-        Ok(places.iter().any(|place| {
-            let pack = state.packs[place.pack as usize].id;
-            let dead = self.verdicts.marked.contains(&pack) || self.verdicts.doomed.contains(&pack);
-            !dead && !state.adopted.contains(&place.pack)
-        }))
+        self.ask(|view| {
+            let places = view.places(id)?;
+            Ok(places.iter().any(|place| !view.is_unreliable(place.pack)))
+        })
     }
 
     /// All known copies of a chunk, and of any other chunk whose id begins with the same 16 bytes.
     pub fn places(&self, id: &ChunkId) -> Result<Vec<ChunkPlace>, RepoError> {
-        let state = self.read();
-        let mut places = state.entries.get(&prefix_of(id)).cloned().unwrap_or_default();
-        places.retain(|place| !self.verdicts.doomed.contains(&state.packs[place.pack as usize].id));
-        Ok(places)
+        self.ask(|view| view.places(id))
     }
 
     /// The pack of a place.
     pub fn pack(&self, number: u32) -> Result<Arc<PackPlace>, RepoError> {
-        self.read().packs.get(number as usize).cloned().ok_or_else(|| RepoError::Local {
+        self.ask(|view| view.pack(number))?.ok_or_else(|| RepoError::Local {
             action: "find",
             what: format!("pack number {number} in the index cache"),
-            why: "there is no such number".to_owned(),
+            why: "no segment gave this number".to_owned(),
         })
     }
 
     /// Folds a segment this process has just stored into the cache, so that the next run need not read it.
     pub fn fold(&self, segment: SegmentId, packs: &[ListedPack]) -> Result<(), RepoError> {
-        let mut state = self.write();
-        for (id, bytes, table) in packs {
-            state.add(*id, *bytes, table, false);
-        }
-        state.segments.insert(segment);
-        Ok(())
+        self.change(&Cancel::default(), |builder| {
+            if builder.contents().holds(segment) {
+                return Ok(());
+            }
+            builder.begin(Origin::Segment(segment));
+            for (id, bytes, table) in packs {
+                builder.add(*id, *bytes, table)?;
+            }
+            Ok(builder.end()?)
+        })
     }
 
     /// Stores the packs' tables as segments and folds them.
@@ -203,96 +166,173 @@ impl Index {
         progress: &dyn Progress,
         cancel: &Cancel,
     ) -> Result<u64, RepoError> {
-        let mut adopted = 0;
-        for entry in repository.storage.list(ObjectKind::Pack)? {
-            if cancel.is_requested() {
-                return Err(RepoError::Interrupted);
-            }
-            let id = entry.name.text().parse::<PackId>();
-            let Ok(id) = id else { continue };
-            if self.read().numbers.contains_key(&id) {
-                continue;
-            }
-            match reader::read_table(repository, id, entry.bytes) {
-                Ok(table) => {
-                    self.write().add(id, entry.bytes, &table, true);
-                    adopted += 1;
+        let listing = repository.storage.list(ObjectKind::Pack)?;
+        let (mut adopted, mut problems) = (0, Vec::new());
+        self.change(cancel, |builder| {
+            (adopted, problems) = (0, Vec::new());
+            for entry in &listing {
+                if cancel.is_requested() {
+                    return Err(RepoError::Interrupted.into());
                 }
-                Err(error) => self.note_problem(entry.name, &error, progress),
+                let Ok(id) = entry.name.text().parse::<PackId>() else { continue };
+                if builder.knows(&id)? {
+                    continue;
+                }
+                match reader::read_table(repository, id, entry.bytes) {
+                    Ok(table) => {
+                        builder.begin(Origin::Adopted(id));
+                        builder.add(id, entry.bytes, &table)?;
+                        builder.end()?;
+                        adopted += 1;
+                    }
+                    Err(error) => {
+                        problems.push(IndexProblem { name: entry.name.clone(), cause: error.to_string() });
+                    }
+                }
             }
+            Ok(())
+        })?;
+        for problem in problems {
+            let path = problem.name.to_string();
+            progress.on(Event::Problem { path: Path::new(&path), cause: &problem.cause });
+            lock(&self.problems).push(problem);
         }
         Ok(adopted)
     }
 
+    /// Whether a readable segment lists this pack.
+    pub fn lists(&self, pack: &PackId) -> Result<bool, RepoError> {
+        self.ask(|view| view.lists(pack))
+    }
+
     /// Segments and packs that could not be read, in the order they were met.
     pub fn problems(&self) -> Vec<IndexProblem> {
-        self.read().problems.clone()
+        lock(&self.problems).clone()
     }
 
     /// How many copies of chunks are known, those in doomed packs included.
     pub fn chunk_count(&self) -> u64 {
-        self.read().chunks
+        self.view().contents.record.entries
     }
 
     /// How many packs are known, doomed ones included.
     pub fn pack_count(&self) -> u64 {
-        self.read().packs.len() as u64
+        self.view().contents.record.packs
     }
 
-    /// All entries of packs that are not doomed, in order.
-    pub fn scan(&self) -> impl Iterator<Item = Result<IndexEntry, RepoError>> + '_ {
-        let state = self.read();
-        let mut all = Vec::new();
-        for (prefix, places) in &state.entries {
-            let mut places = places.clone();
-            places.retain(|place| !self.verdicts.doomed.contains(&state.packs[place.pack as usize].id));
-            places.sort_unstable();
-            all.extend(places.into_iter().map(|place| Ok(IndexEntry { prefix: *prefix, place })));
+    /// All entries of packs that are not doomed, in order, as they are now. Streams: memory does not grow with
+    /// the index. After a failure nothing more comes.
+    pub fn scan(&self) -> Scan<'_> {
+        Scan::new(self)
+    }
+
+    /// All packs that are not doomed, with their numbers, in order of number. Streams.
+    pub fn packs(&self) -> Packs<'_> {
+        Packs::new(self)
+    }
+
+    fn view(&self) -> Arc<View> {
+        Arc::clone(&self.view.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn install(&self, view: View) {
+        *self.view.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(view);
+    }
+
+    /// Asks the cache; if it is broken, once more after it was built anew.
+    fn ask<T>(&self, question: impl Fn(&View) -> Result<T, Fault>) -> Result<T, RepoError> {
+        let view = self.view();
+        match question(&view) {
+            Ok(answer) => Ok(answer),
+            Err(_) => {
+                self.heal(&view)?;
+                question(&self.view()).map_err(|fault| self.unusable(&fault))
+            }
         }
-        all.into_iter()
     }
 
-    /// All packs that are not doomed, with their numbers, in order of number.
-    pub fn packs(&self) -> impl Iterator<Item = Result<(u32, Arc<PackPlace>), RepoError>> + '_ {
-        let packs = self.read().packs.clone();
-        let live = move |(number, pack): (usize, Arc<PackPlace>)| {
-            (!self.verdicts.doomed.contains(&pack.id)).then_some(Ok((number as u32, pack)))
-        };
-        packs.into_iter().enumerate().filter_map(live)
+    /// Changes the cache; if it is broken, once more after it was built anew.
+    fn change(
+        &self,
+        cancel: &Cancel,
+        mut add: impl FnMut(&mut Builder<'_>) -> Result<(), Trouble>,
+    ) -> Result<(), RepoError> {
+        let mut retired = lock(&self.retired);
+        let mut last = Fault(String::new());
+        for _ in 0..2 {
+            let view = self.view();
+            match self.changed(&view, cancel, &mut add) {
+                Ok(None) => return Ok(()),
+                Ok(Some((changed, merged))) => {
+                    self.install(changed);
+                    retired.extend(merged);
+                    drop(view);
+                    return self.remove_retired(&mut retired);
+                }
+                Err(Trouble::Repo(error)) => return Err(error),
+                Err(Trouble::Cache(fault)) => {
+                    last = fault;
+                    self.heal_locked(&mut retired, &view)?;
+                }
+            }
+        }
+        Err(self.unusable(&last))
     }
 
-    fn note_problem(&self, name: ObjectName, error: &RepoError, progress: &dyn Progress) {
-        let cause = error.to_string();
-        progress.on(Event::Problem { path: Path::new(&name.to_string()), cause: &cause });
-        self.write().problems.push(IndexProblem { name, cause });
+    fn changed(
+        &self,
+        view: &View,
+        cancel: &Cancel,
+        add: &mut dyn FnMut(&mut Builder<'_>) -> Result<(), Trouble>,
+    ) -> Result<Option<Changed>, Trouble> {
+        let mut builder = Builder::new(&view.cache, view.contents.clone(), &self.home.sorting_folder());
+        add(&mut builder)?;
+        if builder.contents().sources.len() == view.contents.sources.len() {
+            return Ok(None);
+        }
+        let Built { contents, retired } = builder.finish(cancel)?;
+        Ok(Some((View::new(Arc::clone(&view.cache), contents, &self.verdicts)?, retired)))
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, State> {
-        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    /// Removes merged runs that no reader holds any more.
+    fn remove_retired(&self, retired: &mut Vec<Arc<Run>>) -> Result<(), RepoError> {
+        let view = self.view();
+        let (gone, held) = std::mem::take(retired).into_iter().partition(|run| Arc::strong_count(run) == 1);
+        *retired = held;
+        let removed = Vec::<Arc<Run>>::into_iter(gone).try_for_each(|run| run.remove(&view.cache));
+        removed.or_else(|_| self.heal_locked(retired, &view))
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, State> {
-        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    fn heal(&self, broken: &Arc<View>) -> Result<(), RepoError> {
+        self.heal_locked(&mut lock(&self.retired), broken)
+    }
+
+    /// Builds the cache anew, unless another thread has done so meanwhile.
+    fn heal_locked(&self, retired: &mut Vec<Arc<Run>>, broken: &Arc<View>) -> Result<(), RepoError> {
+        let view = self.view();
+        if !Arc::ptr_eq(&view.cache, &broken.cache) {
+            return Ok(());
+        }
+        retired.clear();
+        let (repository, cancel) = (&self.repository, &Cancel::default());
+        let strictness = Strictness::Lenient;
+        let mut reading = Reading { repository, strictness, progress: &Silent, cancel, problems: Vec::new() };
+        let (cache, contents) = reading.replay(&self.home, &view.contents.sources)?;
+        self.install(View::new(cache, contents, &self.verdicts).map_err(|fault| self.unusable(&fault))?);
+        Ok(())
+    }
+
+    fn unusable(&self, fault: &Fault) -> RepoError {
+        connect::unusable(&self.home.sorting_folder(), fault)
     }
 }
 
-impl State {
-    fn add(&mut self, id: PackId, bytes: u64, table: &PackTable, adopted: bool) {
-        if let Some(number) = self.numbers.get(&id) {
-            if !adopted {
-                self.adopted.remove(number);
-            }
-            return;
-        }
-        let number = self.packs.len() as u32;
-        self.packs.push(Arc::new(PackPlace::of(id, bytes, table)));
-        self.numbers.insert(id, number);
-        if adopted {
-            self.adopted.insert(number);
-        }
-        for entry in place::entries_of(number, table) {
-            self.entries.entry(entry.prefix).or_default().push(entry.place);
-            self.chunks += 1;
-        }
-    }
+/// Another handle of the same repository.
+fn handle(repository: &Repository) -> Repository {
+    let (config, secrets) = (repository.config.clone(), Arc::clone(&repository.secrets));
+    Repository::with_secrets(Arc::clone(&repository.storage), config, secrets, repository.seams.clone())
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

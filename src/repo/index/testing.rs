@@ -1,12 +1,9 @@
-//! What tests, benches and generators of an index need: a store in memory, a repository without slots, and
-//! tables of made-up chunks.
+//! What tests and benches of an index need: a repository without slots, and tables of made-up chunks.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use crate::base::clock::{SystemClock, Timestamp};
 use crate::base::id::{ChunkId, PackId, RepositoryId, SegmentId, SessionId};
-use crate::base::object::{ObjectKind, ObjectName};
 use crate::base::random::{SeededEntropy, array};
 use crate::codec::sign::SigningSecret;
 use crate::repo::config::{CreateMethod, RepositoryConfig};
@@ -15,85 +12,8 @@ use crate::repo::index::segment::{self, ListedPack};
 use crate::repo::pack::{BlockCodec, BlockInfo, ChunkInfo, PackTable};
 use crate::repo::repository::{Repository, Seams};
 use crate::repo::secrets::{Content, IdDomain, IdOwner, Secrets};
-use crate::storage::{ObjectEntry, Published, Staged, Storage, StorageError};
-
-/// A store that is a map.
-#[derive(Clone, Default)]
-pub struct Shelf(Arc<Mutex<BTreeMap<ObjectName, Vec<u8>>>>);
-
-impl Shelf {
-    /// The objects, to be looked at or damaged.
-    pub fn objects(&self) -> MutexGuard<'_, BTreeMap<ObjectName, Vec<u8>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn missing(name: &ObjectName) -> StorageError {
-        StorageError::NotFound { name: name.clone(), location: "memory".to_owned() }
-    }
-}
-
-impl Storage for Shelf {
-    fn stage(&self) -> Result<Box<dyn Staged>, StorageError> {
-        Ok(Box::new(Draft { shelf: self.clone(), bytes: Vec::new() }))
-    }
-
-    fn get(&self, name: &ObjectName, limit: u64) -> Result<Vec<u8>, StorageError> {
-        let bytes = self.objects().get(name).cloned().ok_or_else(|| Self::missing(name))?;
-        let length = bytes.len() as u64;
-        if length > limit {
-            return Err(StorageError::TooLarge { name: name.clone(), bytes: length, limit });
-        }
-        Ok(bytes)
-    }
-
-    fn get_range(&self, name: &ObjectName, offset: u64, length: usize) -> Result<Vec<u8>, StorageError> {
-        let objects = self.objects();
-        let bytes = objects.get(name).ok_or_else(|| Self::missing(name))?;
-        let wanted = offset + length as u64;
-        let range = bytes.get(offset as usize..wanted as usize);
-        range.map(<[u8]>::to_vec).ok_or_else(|| StorageError::Truncated { name: name.clone(), wanted })
-    }
-
-    fn list(&self, kind: ObjectKind) -> Result<Vec<ObjectEntry>, StorageError> {
-        let objects = self.objects();
-        let entry = |(name, bytes): (&ObjectName, &Vec<u8>)| ObjectEntry {
-            name: name.clone(),
-            bytes: bytes.len() as u64,
-            created: Timestamp::default(),
-        };
-        Ok(objects.iter().filter(|(name, _)| name.kind() == kind).map(entry).collect())
-    }
-
-    fn delete(&self, name: &ObjectName) -> Result<(), StorageError> {
-        self.objects().remove(name);
-        Ok(())
-    }
-
-    fn location(&self) -> String {
-        "memory".to_owned()
-    }
-}
-
-struct Draft {
-    shelf: Shelf,
-    bytes: Vec<u8>,
-}
-
-impl Staged for Draft {
-    fn write(&mut self, bytes: &[u8]) -> Result<(), StorageError> {
-        self.bytes.extend_from_slice(bytes);
-        Ok(())
-    }
-
-    fn publish(self: Box<Self>, name: &ObjectName) -> Result<Published, StorageError> {
-        let mut objects = self.shelf.objects();
-        if objects.contains_key(name) {
-            return Ok(Published::AlreadyThere);
-        }
-        objects.insert(name.clone(), self.bytes);
-        Ok(Published::Created)
-    }
-}
+use crate::storage::Storage;
+use crate::storage::testing::MemoryStore;
 
 /// A repository without slots or configuration objects, and the key it is written with.
 pub struct Fixture {
@@ -105,7 +25,7 @@ pub struct Fixture {
 impl Fixture {
     /// A repository in memory; everything about it follows from the seed.
     pub fn new(seed: u64) -> Self {
-        Self::on(Arc::new(Shelf::default()), seed)
+        Self::on(Arc::new(MemoryStore::new()), seed)
     }
 
     /// The same in another store.

@@ -1,7 +1,5 @@
 //! Packs that are stored but that no segment names: left by a writer that was killed before it could list them.
 
-use std::collections::HashSet;
-
 use crate::base::cancel::Cancel;
 use crate::base::id::PackId;
 use crate::base::object::ObjectKind;
@@ -18,14 +16,13 @@ pub fn unlisted_packs(
     progress: &dyn Progress,
     cancel: &Cancel,
 ) -> Result<Vec<ListedPack>, RepoError> {
-    let known = index.packs().map(|pack| pack.map(|(_, pack)| pack.id)).collect::<Result<HashSet<_>, _>>()?;
     let mut found = Vec::new();
     for entry in repository.storage.list(ObjectKind::Pack)? {
         if cancel.is_requested() {
             return Err(RepoError::Interrupted);
         }
         let Ok(id) = entry.name.text().parse::<PackId>() else { continue };
-        if known.contains(&id) {
+        if index.lists(&id)? {
             continue;
         }
         match read_table(repository, id, entry.bytes) {

@@ -8,8 +8,8 @@ use crate::vault::check::damage::{Damage, Lost, Why};
 use crate::vault::check::references::Sorted;
 use crate::vault::{Context, VaultError};
 
-/// References between two looks at the request to stop.
-const STRIDE: u64 = 1 << 16;
+/// References, or entries of the index, between two looks at the request to stop.
+pub const STRIDE: u64 = 1 << 16;
 
 /// What the references need.
 #[derive(Default)]

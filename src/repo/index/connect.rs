@@ -1,0 +1,247 @@
+//! Bringing a cache up to date: the one on disk if it can be used, else a new one, else one in a temporary file.
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::base::cancel::Cancel;
+use crate::base::id::{PackId, SegmentId};
+use crate::base::object::{ObjectKind, ObjectName};
+use crate::base::progress::{Event, Phase, Progress};
+use crate::repo::error::RepoError;
+use crate::repo::index::builder::{self, Builder, Built, Contents, Trouble};
+use crate::repo::index::cache::CacheFolder;
+use crate::repo::index::catalog::{Origin, Record, Source};
+use crate::repo::index::scratch::ScratchShelf;
+use crate::repo::index::segment::{self, Segment};
+use crate::repo::index::shelf::{Cache, Fault};
+use crate::repo::index::{IndexProblem, Strictness};
+use crate::repo::pack::reader;
+use crate::repo::repository::Repository;
+use crate::storage::{ObjectEntry, StorageError};
+
+/// Where this process may keep its cache.
+pub struct Home {
+    folder: PathBuf,
+    lock: Option<CacheFolder>,
+}
+
+/// A kind of cache to try.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Medium {
+    OnDisk,
+    NewOnDisk,
+    /// In a temporary file beside the cache.
+    Scratch,
+    /// In a temporary file where the system keeps them.
+    SystemScratch,
+}
+
+impl Home {
+    /// Takes the cache below `cache_dir`, if no other process has it and the file system allows it.
+    pub fn take(cache_dir: &Path) -> Self {
+        let folder = cache_dir.join("index");
+        // Whatever is wrong with the folder, a temporary file will do.
+        let lock = CacheFolder::take(&folder).ok().flatten();
+        Self { folder, lock }
+    }
+
+    /// Where large things may be sorted.
+    pub fn sorting_folder(&self) -> PathBuf {
+        if self.folder.is_dir() { self.folder.clone() } else { std::env::temp_dir() }
+    }
+
+    fn open(&self, medium: Medium) -> Result<Option<Cache>, Fault> {
+        Ok(match (medium, &self.lock) {
+            (Medium::OnDisk, Some(lock)) => lock.open()?.map(|shelf| Cache::new(Box::new(shelf))),
+            (Medium::NewOnDisk, Some(lock)) => Some(Cache::new(Box::new(lock.create()?))),
+            (Medium::OnDisk | Medium::NewOnDisk, None) => None,
+            (Medium::Scratch, _) => Some(Cache::new(Box::new(ScratchShelf::create(&self.folder)?))),
+            (Medium::SystemScratch, _) => Some(Cache::new(Box::new(ScratchShelf::create(&std::env::temp_dir())?))),
+        })
+    }
+
+    /// The first medium on which `fill` succeeds.
+    fn first_good(
+        &self,
+        media: &[Medium],
+        mut fill: impl FnMut(&Cache, Medium, &Path) -> Result<Contents, Trouble>,
+    ) -> Result<(Arc<Cache>, Contents), RepoError> {
+        let mut last = Fault("it is in use".to_owned());
+        for medium in media {
+            let cache = match self.open(*medium) {
+                Ok(Some(cache)) => cache,
+                Ok(None) => continue,
+                Err(fault) => {
+                    last = fault;
+                    continue;
+                }
+            };
+            let sorting = if *medium == Medium::SystemScratch { std::env::temp_dir() } else { self.sorting_folder() };
+            match fill(&cache, *medium, &sorting) {
+                Ok(contents) => return Ok((Arc::new(cache), contents)),
+                Err(Trouble::Repo(error)) => return Err(error),
+                Err(Trouble::Cache(fault)) => last = fault,
+            }
+        }
+        Err(unusable(&self.folder, &last))
+    }
+}
+
+/// The error of a cache that cannot be used anywhere.
+pub fn unusable(folder: &Path, fault: &Fault) -> RepoError {
+    RepoError::Local { action: "use", what: format!("the index cache {}", folder.display()), why: fault.to_string() }
+}
+
+/// What reading segments needs, and what it could not read.
+pub struct Reading<'a> {
+    /// Where from.
+    pub repository: &'a Repository,
+    /// What a damaged segment means.
+    pub strictness: Strictness,
+    /// Told of each segment.
+    pub progress: &'a dyn Progress,
+    /// Ends it.
+    pub cancel: &'a Cancel,
+    /// What could not be read.
+    pub problems: Vec<IndexProblem>,
+}
+
+impl Reading<'_> {
+    /// A cache that holds every readable segment of the store.
+    pub fn connect(&mut self, home: &Home) -> Result<(Arc<Cache>, Contents), RepoError> {
+        let mut listing = self.repository.storage.list(ObjectKind::Index)?;
+        listing.sort_by(|a, b| (a.created, &a.name).cmp(&(b.created, &b.name)));
+        let media = [Medium::OnDisk, Medium::NewOnDisk, Medium::Scratch, Medium::SystemScratch];
+        let filled = home.first_good(&media, |cache, medium, sorting| {
+            self.problems.clear();
+            let contents = match builder::contents(cache, self.repository.id())? {
+                Some(contents) => contents,
+                None if medium == Medium::OnDisk => return Err(Fault("it is not of this repository".into()).into()),
+                None => Contents::new(Record::new(self.repository.id())),
+            };
+            self.catch_up(cache, contents, &listing, sorting)
+        });
+        for problem in &self.problems {
+            let path = problem.name.to_string();
+            self.progress.on(Event::Problem { path: Path::new(&path), cause: &problem.cause });
+        }
+        filled
+    }
+
+    /// A cache built from the same sources in the same order as one that failed, so that pack numbers stay.
+    pub fn replay(&mut self, home: &Home, sources: &[Source]) -> Result<(Arc<Cache>, Contents), RepoError> {
+        let media = [Medium::NewOnDisk, Medium::Scratch, Medium::SystemScratch];
+        home.first_good(&media, |cache, _, sorting| {
+            let mut builder = Builder::new(cache, Contents::new(Record::new(self.repository.id())), sorting);
+            for source in sources {
+                self.replay_one(&mut builder, source)?;
+            }
+            Ok(builder.finish(self.cancel)?.contents)
+        })
+    }
+
+    fn catch_up(
+        &mut self,
+        cache: &Cache,
+        contents: Contents,
+        listing: &[ObjectEntry],
+        sorting: &Path,
+    ) -> Result<Contents, Trouble> {
+        let listed: HashSet<SegmentId> = listing.iter().filter_map(|entry| segment::id_of(&entry.name)).collect();
+        let mut folded = HashSet::new();
+        for source in &contents.sources {
+            let Origin::Segment(id) = source.origin else { continue };
+            folded.insert(id);
+            let covered = source.covered_by.is_some_and(|cover| listed.contains(&cover));
+            if !listed.contains(&id) && source.new_packs > 0 && !covered {
+                return Err(Fault(format!("segment {id} is gone, and with it perhaps its packs")).into());
+            }
+        }
+        let is_new = |entry: &&ObjectEntry| segment::id_of(&entry.name).is_none_or(|id| !folded.contains(&id));
+        let new: Vec<&ObjectEntry> = listing.iter().filter(is_new).collect();
+        if new.is_empty() {
+            return Ok(contents);
+        }
+        let total = Some(new.iter().map(|entry| entry.bytes).sum());
+        self.progress.on(Event::Phase { phase: Phase::Index, total });
+        let mut builder = Builder::new(cache, contents, sorting);
+        for entry in new {
+            self.fold_listed(&mut builder, entry)?;
+            self.progress.on(Event::Advanced { bytes: entry.bytes, files: 1 });
+        }
+        let built = builder.finish(self.cancel)?;
+        remove_retired(cache, &built)?;
+        Ok(built.contents)
+    }
+
+    fn fold_listed(&mut self, builder: &mut Builder<'_>, entry: &ObjectEntry) -> Result<(), Trouble> {
+        if self.cancel.is_requested() {
+            return Err(RepoError::Interrupted.into());
+        }
+        let Some(id) = segment::id_of(&entry.name) else {
+            return Ok(self.tolerate(&entry.name, RepoError::damaged(&entry.name, "its name is not a hash"))?);
+        };
+        match Segment::load(self.repository, id) {
+            Ok(segment) => {
+                builder.begin(Origin::Segment(id));
+                fold_packs(builder, id, &segment)?;
+                Ok(builder.end()?)
+            }
+            // Merged into another and removed since the listing was made.
+            Err(RepoError::Storage(StorageError::NotFound { .. })) => Ok(()),
+            Err(error) => Ok(self.tolerate(&entry.name, error)?),
+        }
+    }
+
+    /// Notes that an object cannot be read, or fails if that is what was asked for or nothing else can be read
+    /// either.
+    pub fn tolerate(&mut self, name: &ObjectName, error: RepoError) -> Result<(), RepoError> {
+        let of_this_object = matches!(error, RepoError::Damaged { .. } | RepoError::Storage(_));
+        if !of_this_object || self.strictness == Strictness::Strict {
+            return Err(error);
+        }
+        self.problems.push(IndexProblem { name: name.clone(), cause: error.to_string() });
+        Ok(())
+    }
+
+    fn replay_one(&mut self, builder: &mut Builder<'_>, source: &Source) -> Result<(), Trouble> {
+        if self.cancel.is_requested() {
+            return Err(RepoError::Interrupted.into());
+        }
+        builder.begin(source.origin);
+        let learned = match source.origin {
+            Origin::Segment(id) => match Segment::load(self.repository, id) {
+                Ok(segment) => fold_packs(builder, id, &segment).map(|()| segment.pack_count()),
+                Err(_) => Ok(0),
+            },
+            Origin::Adopted(id) | Origin::Listed(id) => match self.read_table(id) {
+                Ok((bytes, table)) => builder.add(id, bytes, &table).map(|()| 1).map_err(Trouble::from),
+                Err(_) => Ok(0),
+            },
+        }?;
+        builder.skip(source.packs.saturating_sub(learned))?;
+        Ok(builder.end()?)
+    }
+
+    fn read_table(&self, id: PackId) -> Result<(u64, crate::repo::pack::PackTable), RepoError> {
+        let name = reader::name(id);
+        let listing = self.repository.storage.list(ObjectKind::Pack)?;
+        let sizes: HashMap<_, _> = listing.into_iter().map(|entry| (entry.name, entry.bytes)).collect();
+        let bytes = *sizes.get(&name).ok_or_else(|| RepoError::damaged(&name, "it is gone"))?;
+        Ok((bytes, reader::read_table(self.repository, id, bytes)?))
+    }
+}
+
+fn fold_packs(builder: &mut Builder<'_>, id: SegmentId, segment: &Segment) -> Result<(), Trouble> {
+    for pack in segment.packs() {
+        let (pack, bytes, table) = pack.map_err(|why| RepoError::damaged(&segment::name(id), why))?;
+        builder.add(pack, bytes, &table)?;
+    }
+    Ok(())
+}
+
+/// Removes runs that were merged and that nobody can be reading.
+fn remove_retired(cache: &Cache, built: &Built) -> Result<(), Fault> {
+    built.retired.iter().try_for_each(|run| run.remove(cache))
+}

@@ -1,0 +1,75 @@
+//! The cache at one moment, as readers see it.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use crate::base::id::{ChunkId, PackId};
+use crate::repo::index::builder::Contents;
+use crate::repo::index::catalog::{self, Origin};
+use crate::repo::index::options::PackVerdicts;
+use crate::repo::index::place::{ChunkPlace, PackPlace, prefix_of};
+use crate::repo::index::run::Run;
+use crate::repo::index::shelf::{Cache, Fault};
+
+/// The cache at one moment. Readers keep the one they began with.
+pub struct View {
+    /// What it stands on.
+    pub cache: Arc<Cache>,
+    /// What that holds.
+    pub contents: Contents,
+    /// Numbers of packs that no segment lists.
+    pub adopted: HashSet<u32>,
+    /// Numbers of packs that may be deleted later.
+    pub marked: HashSet<u32>,
+    /// Numbers of packs that count as gone.
+    pub doomed: HashSet<u32>,
+}
+
+/// A view after a change, and the runs only older views need.
+pub type Changed = (View, Vec<Arc<Run>>);
+
+impl View {
+    /// The view of a cache under the journal's verdicts.
+    pub fn new(cache: Arc<Cache>, contents: Contents, verdicts: &PackVerdicts) -> Result<Self, Fault> {
+        let number_of = |id: &PackId| catalog::number_of(&cache, &contents.record, id).transpose();
+        let marked = verdicts.marked.iter().filter_map(number_of).collect::<Result<_, _>>()?;
+        let doomed = verdicts.doomed.iter().filter_map(number_of).collect::<Result<_, _>>()?;
+        let adopted = contents.sources.iter().filter(|source| matches!(source.origin, Origin::Adopted(_)));
+        let adopted = adopted.map(|source| source.first_pack).collect();
+        Ok(Self { cache, contents, adopted, marked, doomed })
+    }
+
+    /// Whether nothing new may rely on this pack.
+    pub fn is_unreliable(&self, pack: u32) -> bool {
+        self.marked.contains(&pack) || self.adopted.contains(&pack)
+    }
+
+    /// All copies in packs that are not doomed.
+    pub fn places(&self, id: &ChunkId) -> Result<Vec<ChunkPlace>, Fault> {
+        let (prefix, mut places) = (prefix_of(id), Vec::new());
+        for run in &self.contents.runs {
+            run.find(&self.cache, &prefix, |entry| places.push(entry.place))?;
+        }
+        places.retain(|place| !self.doomed.contains(&place.pack));
+        Ok(places)
+    }
+
+    /// Whether a segment lists this pack.
+    pub fn lists(&self, pack: &PackId) -> Result<bool, Fault> {
+        let number = catalog::number_of(&self.cache, &self.contents.record, pack)?;
+        Ok(number.is_some_and(|number| !self.adopted.contains(&number)))
+    }
+
+    /// The pack of a number, from memory if it was asked for lately; `None` if no pack has it.
+    pub fn pack(&self, number: u32) -> Result<Option<Arc<PackPlace>>, Fault> {
+        if number >= self.contents.record.next_pack {
+            return Ok(None);
+        }
+        if let Some(pack) = self.cache.packs().get(&number) {
+            return Ok(Some(pack));
+        }
+        let Some(pack) = catalog::load_pack(&self.cache, number)?.map(Arc::new) else { return Ok(None) };
+        self.cache.packs().insert(number, Arc::clone(&pack), pack.blocks.len() + 16);
+        Ok(Some(pack))
+    }
+}
