@@ -18,11 +18,21 @@ mod check_fixture;
 mod conformance;
 #[path = "../support/faulty_disk.rs"]
 mod faulty_disk;
+#[path = "../support/handmade.rs"]
+mod handmade;
+#[path = "../support/lab.rs"]
+mod lab;
 #[path = "../support/skip.rs"]
 mod skip;
 #[path = "../support/strace.rs"]
 mod strace;
+#[path = "../support/tree_diff.rs"]
+mod tree_diff;
 
+mod browse_dump;
+mod browse_select;
+mod check_findings;
+mod check_fixture;
 mod cli_backup;
 mod cli_demo;
 mod cli_fixture;
@@ -32,16 +42,8 @@ mod cli_reading;
 mod cli_usage;
 mod envelope_flips;
 mod envelope_vectors;
-#[path = "../support/skip.rs"]
-mod skip;
-#[path = "../support/strace.rs"]
-mod strace;
-
-mod envelope_flips;
-mod envelope_flips;
-mod envelope_vectors;
-#[path = "../support/faulty_disk.rs"]
-mod faulty_disk;
+mod fidelity;
+mod flip;
 mod fuzz_replay;
 mod index_damage;
 mod index_killed;
@@ -63,29 +65,11 @@ mod keys_config;
 mod keys_fixture;
 mod keys_slots;
 mod keys_unlock;
-#[path = "../support/lab.rs"]
-mod lab;
 mod layers;
-mod storage_conformance;
-mod storage_faulty_disk;
-mod storage_order;
-#[path = "../support/skip.rs"]
-mod skip;
-mod storage_conformance;
-mod storage_faulty_disk;
-mod storage_order;
-#[path = "../support/strace.rs"]
-mod strace;
 mod restore_damage;
 mod restore_existing;
 mod restore_hostile;
 mod restore_options;
-#[path = "../support/skip.rs"]
-mod skip;
 mod storage_conformance;
 mod storage_faulty_disk;
 mod storage_order;
-#[path = "../support/strace.rs"]
-mod strace;
-#[path = "../support/tree_diff.rs"]
-mod tree_diff;
