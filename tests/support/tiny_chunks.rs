@@ -20,8 +20,10 @@ use dssvault::repo::{RepoError, Repository};
 const CHUNK_BYTES: usize = 24;
 /// Chunks of a block: 400 KB of plaintext.
 const BLOCK_CHUNKS: usize = 16 << 10;
-/// Chunks of a pack, and of a segment: a table of 9 MB.
+/// Chunks of a pack, and of a segment, at most: a table of 9 MB.
 const PACK_CHUNKS: usize = 256 << 10;
+/// Stored bytes of a pack, about.
+const PACK_BYTES: u64 = 32 << 20;
 /// Chunks of a file.
 const FILE_CHUNKS: u64 = 64 << 10;
 
@@ -100,8 +102,9 @@ impl<'a> Stream<'a> {
         };
         self.packed += chunks.len();
         pack.append(OpenBlock { codec, raw_bytes, bytes, chunks })?;
+        let full = self.packed >= PACK_CHUNKS || pack.is_full(PACK_BYTES);
         self.pack = Some(pack);
-        if self.packed >= PACK_CHUNKS { self.end_pack() } else { Ok(()) }
+        if full { self.end_pack() } else { Ok(()) }
     }
 
     fn end_pack(&mut self) -> Result<(), RepoError> {
