@@ -80,7 +80,6 @@ pub struct Entries<'a> {
 
 impl Entries<'_> {
     /// How many entries are left.
-    #[expect(clippy::len_without_is_empty, reason = "a count to compare with, not a container")]
     pub fn len(&self) -> usize {
         self.left as usize
     }

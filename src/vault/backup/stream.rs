@@ -29,6 +29,9 @@ pub fn read(source: &Source, reading: &Reading<'_>, now: Timestamp) -> Result<St
         Source::Command { name, command } => {
             let mut child = Command::new("sh")
                 .args(["-c", command])
+                // Whoever reads its environment must not learn how to open the repository.
+                .env_remove("DSSVAULT_PASSWORD")
+                .env_remove("DSSVAULT_NEW_PASSWORD")
                 .stdin(Stdio::null())
                 .stdout(Stdio::piped())
                 .spawn()
