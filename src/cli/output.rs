@@ -54,9 +54,7 @@ impl Output {
         out.write_all(bytes)?;
         Ok(out.flush()?)
     }
-}
 
-impl Output {
     /// A line about something that is wrong but does not stop the run.
     pub fn warn(&self, line: &str) {
         // The exit code tells the same; a closed stderr is no reason to fail.

@@ -1,6 +1,7 @@
 //! Zstandard frames (RFC 8878) of bounded size. The only door to the `zstd` crate.
 
 use zstd::bulk::{Compressor, Decompressor};
+use zstd::zstd_safe::CParameter;
 
 /// Compressed bytes that are no zstd frame, or do not expand to the length they should.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -25,6 +26,11 @@ impl Deflater {
         context.include_contentsize(false)?;
         context.include_checksum(false)?;
         context.include_dictid(false)?;
+        if level == 3 {
+            // Measured on blocks of real trees: matches of at least 6 bytes are 0.6 % smaller and 8 % quicker
+            // than level 3's own 5 (`docs/decisions/0003-chunk-sizes.md`).
+            context.set_parameter(CParameter::MinMatch(6))?;
+        }
         Ok(Self { context, sampler: Compressor::new(1)?, sample: vec![0; SAMPLE_BYTES] })
     }
 

@@ -7,6 +7,7 @@ use crate::base::id::{ChunkId, NodeId, SessionId, SnapshotId};
 use crate::base::object::{ObjectKind, ObjectName};
 use crate::repo::error::RepoError;
 use crate::repo::header::Header;
+use crate::repo::plain;
 use crate::repo::repository::Repository;
 
 /// How the files were read.
@@ -201,11 +202,6 @@ pub fn list(repository: &Repository) -> Result<Vec<StoredSnapshot>, RepoError> {
 pub fn load(repository: &Repository, id: &SnapshotId) -> Result<(Header, SnapshotRecord), RepoError> {
     let name = name(id);
     let unsealed = repository.unseal(&name)?;
-    let mut decoder = minicbor::Decoder::new(&unsealed.body);
-    let record: SnapshotRecord =
-        decoder.decode().map_err(|why| RepoError::damaged(&name, format_args!("its record cannot be read: {why}")))?;
-    if decoder.position() != unsealed.body.len() {
-        return Err(RepoError::damaged(&name, "there are bytes beyond its record"));
-    }
+    let record = plain::decode_body(&name, &unsealed.body)?;
     Ok((unsealed.header, record))
 }

@@ -12,11 +12,12 @@ mod sweep;
 
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
+use rustix::buffer::spare_capacity;
 use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 
 use self::handles::{Handle, Handles};
 pub use self::layout::Modes;
@@ -32,11 +33,12 @@ pub struct LocalStore {
 }
 
 impl LocalStore {
-    /// The store in the directory `root`, which objects are created in by `create`. Temporary files that killed
+    /// The store in the directory `root`, which objects are created in by `create`, for the group too if the
+    /// repository is shared with one. Temporary files that killed
     /// processes left a day ago are removed. Fails if the directory is missing or cannot be entered.
     pub fn open(root: impl AsRef<Path>, create: CreateMethod) -> Result<Self, StorageError> {
-        let store = Self::build(Place::new(root.as_ref().to_owned(), create, Modes::default()));
-        let root = &store.place.root;
+        let root = root.as_ref();
+        let store = Self::build(Place::new(root.to_owned(), create, Modes::found_in(root)));
         layout::open_folder(root).map_err(|source| store.place.failed("open", root, source))?;
         store.sweep();
         Ok(store)
@@ -46,11 +48,6 @@ impl LocalStore {
     /// be read from an opened store.
     pub fn with_create_method(self, create: CreateMethod) -> Self {
         Self::build(Place::new(self.place.root.clone(), create, self.place.modes))
-    }
-
-    /// The same store giving what it creates these permissions.
-    pub fn with_modes(self, modes: Modes) -> Self {
-        Self::build(Place::new(self.place.root.clone(), self.place.create, modes))
     }
 
     /// Removes temporary files left by killed processes; returns how many.
@@ -121,11 +118,18 @@ impl Storage for LocalStore {
         if end > handle.bytes {
             return Err(truncated());
         }
-        let mut content = vec![0; length];
-        handle.file.read_exact_at(&mut content, offset).map_err(|source| match source.kind() {
-            io::ErrorKind::UnexpectedEof => truncated(),
-            _ => self.read_failed("read", name, source),
-        })?;
+        let mut content = Vec::with_capacity(length);
+        while content.len() < length {
+            let position = offset + content.len() as u64;
+            match rustix::io::pread(&handle.file, spare_capacity(&mut content), position) {
+                // Cut by somebody since it was opened.
+                Ok(0) => return Err(truncated()),
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(errno) => return Err(self.read_failed("read", name, errno.into())),
+            }
+        }
+        // The capacity may be more than was asked for.
+        content.truncate(length);
         Ok(content)
     }
 

@@ -2,6 +2,7 @@
 
 pub mod apply;
 pub mod beneath;
+pub mod limits;
 pub mod listing;
 pub mod meta;
 pub mod names;

@@ -5,12 +5,13 @@ mod list;
 mod walk;
 
 use crate::base::id::SnapshotId;
-use crate::repo::Repository;
-use crate::repo::snapshot::Manifest;
+use crate::base::object::ObjectName;
+use crate::repo::snapshot::{self, Manifest};
 use crate::repo::tree::{Entry, EntryKind};
+use crate::repo::{RepoError, Repository};
 use crate::vault::{Context, VaultError};
 
-pub use walk::{Located, locate};
+pub use walk::{Located, below, locate, open_index, verdicts};
 
 /// A committed snapshot.
 #[derive(Debug, Clone, serde::Serialize)]
@@ -54,6 +55,15 @@ pub struct Listing {
 /// Lists committed snapshots that match. Aborted and forgotten ones are left out.
 pub fn list(repository: &Repository, filter: &Filter) -> Result<Listing, VaultError> {
     list::run(repository, filter)
+}
+
+/// Calls `visit` with the name of every committed snapshot that is not forgotten, in order of id, and its manifest
+/// or why it cannot be read.
+pub fn each(
+    repository: &Repository,
+    mut visit: impl FnMut(ObjectName, Result<Manifest, RepoError>),
+) -> Result<(), VaultError> {
+    list::each(repository, |_| true, |seen| visit(snapshot::name(&seen.id), seen.manifest))
 }
 
 /// Finds `ID-PREFIX`, `latest` or `latest~N` among those that match the filter.

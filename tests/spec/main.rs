@@ -1,5 +1,4 @@
 //! Every behaviour test of the project, one file each, in one binary.
-
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -9,18 +8,57 @@
     reason = "helpers of tests may fail and speak as tests may; clippy.toml reaches only into #[test] functions"
 )]
 
+#[path = "../support/awkward_tree.rs"]
+mod awkward_tree;
+mod browse_dump;
+mod browse_select;
+mod check_findings;
+mod check_fixture;
 #[path = "../support/conformance.rs"]
 mod conformance;
-mod envelope_flips;
-mod envelope_vectors;
 #[path = "../support/faulty_disk.rs"]
 mod faulty_disk;
+#[path = "../support/handmade.rs"]
+mod handmade;
+#[path = "../support/lab.rs"]
+mod lab;
+#[path = "../support/skip.rs"]
+mod skip;
+#[path = "../support/strace.rs"]
+mod strace;
+#[path = "../support/tree_diff.rs"]
+mod tree_diff;
+
+mod browse_dump;
+mod browse_select;
+mod check_findings;
+mod check_fixture;
+mod cli_backup;
+mod cli_demo;
+mod cli_fixture;
+mod cli_init;
+mod cli_passwords;
+mod cli_reading;
+mod cli_usage;
+mod envelope_flips;
+mod envelope_vectors;
+mod fidelity;
+mod flip;
 mod fuzz_replay;
 mod index_damage;
 mod index_killed;
 mod index_lookup;
 mod index_memory;
 mod index_model;
+mod envelope_flips;
+mod envelope_vectors;
+#[path = "../support/faulty_disk.rs"]
+mod faulty_disk;
+mod fidelity;
+mod flip;
+mod fuzz_replay;
+#[path = "../support/handmade.rs"]
+mod handmade;
 mod journal_log;
 mod journal_session;
 mod keys_config;
@@ -28,10 +66,10 @@ mod keys_fixture;
 mod keys_slots;
 mod keys_unlock;
 mod layers;
-#[path = "../support/skip.rs"]
-mod skip;
+mod restore_damage;
+mod restore_existing;
+mod restore_hostile;
+mod restore_options;
 mod storage_conformance;
 mod storage_faulty_disk;
 mod storage_order;
-#[path = "../support/strace.rs"]
-mod strace;

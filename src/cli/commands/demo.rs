@@ -18,7 +18,7 @@ Examples:
   dssvault demo /data/dss       with a tree of yours, which is only read
   TMPDIR=/big dssvault demo /data/dss
 
-Needs room for a copy of the tree and its repository in $TMPDIR; all of it is removed again.";
+Needs room in $TMPDIR for a copy of the tree and its repository; both go away again.";
 
 /// Decide what the demo's tree and its day of work look like.
 const TREE_SEED: u64 = 2026;

@@ -35,8 +35,8 @@ Examples:
   dssvault -r /srv/vault key remove 1a2b3c4d
   dssvault -r /srv/vault key remove 1a2b3c4d --force    even the key in use
 
-Whoever kept a copy of the removed key, and knows its password, can still open copies of the
-repository made before. If a password became known, make a new repository.";
+Whoever kept a copy of the removed key, and knows its password, can still open copies of
+the repository made before. If a password became known, make a new repository.";
 
 const CHANGE_EXAMPLES: &str = "\
 Examples:

@@ -59,7 +59,9 @@ impl LocalStore {
 
 fn make_root(place: &Place) -> Result<(), StorageError> {
     let root = std::path::absolute(&place.root).map_err(|source| place.failed("create", &place.root, source))?;
-    make_with_parents(place, &root)
+    make_with_parents(place, &root)?;
+    // Also a directory that was there: it is in the way of the group otherwise.
+    layout::give_folder(&place.root, place.modes).map_err(|source| place.failed("share", &place.root, source))
 }
 
 /// Creates a folder and what is missing above it, each durable in its parent before anything is put into it.
@@ -70,7 +72,7 @@ fn make_with_parents(place: &Place, path: &Path) -> Result<(), StorageError> {
     let failed = |source| place.failed("create", path, source);
     let parent = path.parent().ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
     make_with_parents(place, parent)?;
-    layout::make_folder(path, place.modes).map_err(failed)?;
+    layout::make_folder(path, Modes::PRIVATE).map_err(failed)?;
     place.sync_folder(parent)
 }
 

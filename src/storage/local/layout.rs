@@ -15,20 +15,40 @@ use crate::storage::{CreateMethod, StorageError};
 /// Folder of files being written.
 pub(super) const TEMPORARY: &str = "tmp";
 
-/// Permission bits of what the store creates. The owner alone, unless a group shares the repository.
+/// Who may use what the store creates: the owner alone, or a group as well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Modes {
-    /// For folders.
-    pub folder: u32,
-    /// For objects.
-    pub file: u32,
+    folder: u32,
+    file: u32,
+    group: Option<u32>,
 }
 
 impl Modes {
-    /// Only the account that made the repository.
-    pub const PRIVATE: Self = Self { folder: 0o700, file: 0o600 };
-    /// The group of the repository's directory too; new files inherit that group.
-    pub const GROUP: Self = Self { folder: 0o2770, file: 0o660 };
+    /// Only the account that makes the repository.
+    pub const PRIVATE: Self = Self { folder: 0o700, file: 0o600, group: None };
+
+    /// The members of a group too. Folders pass the group on to what is created in them, so that it does not
+    /// matter which member writes.
+    pub const fn shared_with(group: u32) -> Self {
+        Self { group: Some(group), ..Self::SHARED }
+    }
+
+    /// A repository that is shared already.
+    const SHARED: Self = Self { folder: 0o2770, file: 0o660, group: None };
+
+    /// What the repository in `root` was made with: its own folders show it. The directory itself does not, for
+    /// it may be older than the repository.
+    pub(super) fn found_in(root: &Path) -> Self {
+        let folder = fs::metadata(root.join(ObjectKind::Pack.folder()));
+        match folder {
+            Ok(folder) if folder.permissions().mode() & 0o070 == 0o070 => Self::SHARED,
+            _ => Self::PRIVATE,
+        }
+    }
+
+    fn is_shared(self) -> bool {
+        self.folder != Self::PRIVATE.folder
+    }
 }
 
 impl Default for Modes {
@@ -112,15 +132,37 @@ pub(super) fn fan(text: &str) -> &str {
     text.get(..2).unwrap_or(text)
 }
 
-/// Creates a folder unless it is there; says whether it was created.
-pub(super) fn make_folder(path: &Path, modes: Modes) -> io::Result<bool> {
+/// Creates a folder unless it is there.
+pub(super) fn make_folder(path: &Path, modes: Modes) -> io::Result<()> {
     match fs::DirBuilder::new().mode(modes.folder).create(path) {
-        Ok(()) if modes == Modes::PRIVATE => Ok(true),
-        // The caller's umask must not take from the group what it was promised.
-        Ok(()) => fs::set_permissions(path, fs::Permissions::from_mode(modes.folder)).map(|()| true),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(false),
+        Ok(()) => give_folder(path, modes),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
         Err(error) => Err(error),
     }
+}
+
+/// Gives the group of a shared repository its rights in a folder, whatever the caller's umask.
+pub(super) fn give_folder(path: &Path, modes: Modes) -> io::Result<()> {
+    if modes.group.is_some() {
+        std::os::unix::fs::chown(path, None, modes.group)?;
+    }
+    if modes.is_shared() {
+        fs::set_permissions(path, fs::Permissions::from_mode(modes.folder))?;
+    }
+    Ok(())
+}
+
+/// The same for a new file.
+pub(super) fn give_file(file: &File, modes: Modes) -> io::Result<()> {
+    if modes.is_shared() {
+        file.set_permissions(fs::Permissions::from_mode(modes.file))?;
+    }
+    Ok(())
+}
+
+/// The mode that a file is created with.
+pub(super) fn file_mode(modes: Modes) -> Mode {
+    Mode::from_raw_mode(modes.file)
 }
 
 /// `fsync` of a folder. Some network file systems answer `EINVAL`, meaning that their folders need none.

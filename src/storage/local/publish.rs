@@ -3,7 +3,7 @@
 //! By hard link this is one step. Where there are no hard links, a rename that refuses to replace serves; where
 //! there is none either, the name is first claimed by an empty file created with `O_EXCL`, then the whole object
 //! is renamed over the claim. An object is never empty, so an empty file under a final name is a claim whose
-//! writer is at work or died.
+//! writer is at work or died (`docs/decisions/0004-creating-without-overwriting.md`).
 
 use std::fs::{self, File};
 use std::io;
@@ -11,10 +11,10 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{CWD, Mode, OFlags, RenameFlags};
+use rustix::fs::{CWD, OFlags, RenameFlags};
 use rustix::io::Errno;
 
-use super::layout::Place;
+use super::layout::{self, Place};
 use crate::base::object::ObjectName;
 use crate::storage::{CreateMethod, Published, StorageError};
 
@@ -96,7 +96,7 @@ fn by_claim(place: &Place, temporary: &Path, name: &ObjectName, patience: Durati
 /// Creates the empty file; `false` if the name is taken.
 fn claim(place: &Place, path: &Path) -> io::Result<bool> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    match rustix::fs::open(path, flags, Mode::from_raw_mode(place.modes.file)) {
+    match rustix::fs::open(path, flags, layout::file_mode(place.modes)) {
         Ok(_) => Ok(true),
         Err(Errno::EXIST) => Ok(false),
         Err(error) => Err(error.into()),

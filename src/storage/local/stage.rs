@@ -2,11 +2,10 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{FlockOperation, Mode, OFlags};
+use rustix::fs::{FlockOperation, OFlags};
 use rustix::io::Errno;
 
 use super::layout::{self, Modes, Place};
@@ -77,16 +76,13 @@ pub(super) fn fresh_name() -> String {
 /// Creates a file of a name that is random, or must be free.
 pub(super) fn create_file(path: &Path, modes: Modes) -> io::Result<File> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    let mode = Mode::from_raw_mode(modes.file);
+    let mode = layout::file_mode(modes);
     let file = match rustix::fs::open(path, flags | OFlags::EXCL, mode) {
         // A random name needs no `O_EXCL`; a file system that refuses it can still hold temporary files.
         Err(Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS | Errno::PERM) => rustix::fs::open(path, flags, mode)?,
         result => result?,
     };
     let file = File::from(file);
-    if modes != Modes::PRIVATE {
-        // The caller's umask must not take from the group what it was promised.
-        file.set_permissions(fs::Permissions::from_mode(modes.file))?;
-    }
+    layout::give_file(&file, modes)?;
     Ok(file)
 }

@@ -1,7 +1,7 @@
 //! What only a local store does; what every store does is in `tests/spec/storage_conformance.rs`.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -63,17 +63,28 @@ fn a_listing_of_a_lost_folder_fails_instead_of_being_empty() {
 }
 
 #[test]
-fn only_the_owner_may_read_unless_a_group_shares_the_repository() {
+fn only_the_owner_may_read_a_repository() {
     let directory = tempfile::tempdir().unwrap();
-    let name = pack("abcdef");
-    for (folder, modes) in [("private", Modes::PRIVATE), ("group", Modes::GROUP)] {
-        let root = directory.path().join(folder);
-        LocalStore::create_layout(&root, modes).unwrap();
-        let store = LocalStore::open(&root, CreateMethod::HardLink).unwrap().with_modes(modes);
-        store.put(&name, b"one").unwrap();
-        assert_eq!(mode_of(&root), modes.folder);
-        assert_eq!(mode_of(&root.join("packs/ab")), modes.folder);
-        assert_eq!(mode_of(&root.join("packs/ab/abcdef")), modes.file);
+    let root = directory.path().join("vault");
+    LocalStore::create_layout(&root, Modes::PRIVATE).unwrap();
+    LocalStore::open(&root, CreateMethod::HardLink).unwrap().put(&pack("abcdef"), b"one").unwrap();
+    assert_eq!([mode_of(&root), mode_of(&root.join("packs/ab"))], [0o700, 0o700]);
+    assert_eq!(mode_of(&root.join("packs/ab/abcdef")), 0o600);
+}
+
+#[test]
+fn a_group_that_a_repository_is_shared_with_may_read_and_write_whatever_the_umask() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path().join("vault");
+    // Every account may give its files to its own group, and only root to any other.
+    let group = if rustix::process::geteuid().is_root() { 12_345 } else { rustix::process::getegid().as_raw() };
+    LocalStore::create_layout(&root, Modes::shared_with(group)).unwrap();
+    for create in [CreateMethod::HardLink, CreateMethod::Exclusive] {
+        let name = pack(if create == CreateMethod::HardLink { "abcdef" } else { "bcdefa" });
+        LocalStore::open(&root, create).unwrap().put(&name, b"one").unwrap();
+        let folder = root.join("packs").join(&name.text()[..2]);
+        assert_eq!([mode_of(&root), mode_of(&folder), mode_of(&folder.join(name.text()))], [0o2770, 0o2770, 0o660]);
+        assert_eq!(fs::metadata(folder.join(name.text())).unwrap().gid(), group);
     }
 }
 

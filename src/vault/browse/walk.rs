@@ -3,7 +3,8 @@
 use crate::base::id::ChunkId;
 use crate::repo::Repository;
 use crate::repo::chunks::ChunkReader;
-use crate::repo::index::Index;
+use crate::repo::index::{Index, IndexOptions, PackVerdicts};
+use crate::repo::journal::State;
 use crate::repo::snapshot::Manifest;
 use crate::repo::tree::Entry;
 use crate::repo::tree::reader::{Entries, TREE_DEPTH_MAX, TreeSource};
@@ -53,6 +54,26 @@ fn child(source: &dyn TreeSource, tree: ChunkId, name: &[u8]) -> Result<Option<E
     Ok(None)
 }
 
+/// The index for reading: without what the journal says is being deleted, and, when a segment is damaged, with
+/// what the packs themselves say instead.
+pub fn open_index(repository: &Repository, context: Context<'_>) -> Result<Index, VaultError> {
+    let journal = repository.journal().load()?;
+    let options = IndexOptions { verdicts: verdicts(&journal), ..IndexOptions::new(&context.folders.cache) };
+    let index = Index::open_with(repository, options, context.progress, context.cancel)?;
+    if !index.problems().is_empty() {
+        index.adopt_unlisted_packs(repository, context.progress, context.cancel)?;
+    }
+    Ok(index)
+}
+
+/// What the journal says of packs, as the index wants it.
+pub fn verdicts(journal: &State) -> PackVerdicts {
+    PackVerdicts {
+        marked: journal.packs.marked.keys().copied().collect(),
+        doomed: journal.packs.doomed.keys().copied().collect(),
+    }
+}
+
 /// See [`super::walk`].
 pub fn run(
     repository: &Repository,
@@ -61,7 +82,7 @@ pub fn run(
     context: Context<'_>,
     visit: &mut Visit<'_>,
 ) -> Result<(), VaultError> {
-    let index = Index::open(repository, &context.folders.cache, context.progress, context.cancel)?;
+    let index = open_index(repository, context)?;
     let chunks = ChunkReader::new(repository, &index);
     let mut path = subpath.to_vec();
     match locate(&chunks, manifest.root, subpath)? {

@@ -8,10 +8,10 @@ use crate::repo::chunks::ChunkReader;
 use crate::repo::index::{Index, Prefix, prefix_of};
 use crate::repo::pack::reader;
 use crate::repo::tree::node::Node;
+use crate::repo::tree::reader::{decode_list, decode_node};
 use crate::repo::tree::{Entry, FileContent};
 use crate::vault::check::damage::{Damage, Why};
 use crate::vault::check::findings::Findings;
-use crate::vault::check::trees::{list_ids, node};
 use crate::vault::check::treeset::TreeSet;
 use crate::vault::{Context, VaultError};
 
@@ -110,18 +110,19 @@ impl Affected<'_> {
         if self.whole.was_seen(&id) {
             return true;
         }
-        let cause = match (self.cause_of(&id), self.chunks.read(&id).ok().and_then(|bytes| node(&bytes))) {
-            (None, Some(node)) => {
-                let steps: Vec<Step> = match node {
-                    Node::Leaf(entries) => entries.into_iter().map(|entry| Step::Entry(Box::new(entry))).collect(),
-                    Node::Spine(children) => children.into_iter().map(|child| Step::Spine(child.id)).collect(),
-                };
-                stack.push(Frame { id, path_bytes: path.len(), steps: steps.into_iter(), whole: true });
-                return true;
-            }
-            (Some(cause), _) => cause,
-            (None, None) => format!("chunk {id} cannot be read"),
-        };
+        let cause =
+            match (self.cause_of(&id), self.chunks.read(&id).ok().and_then(|bytes| decode_node(&id, &bytes).ok())) {
+                (None, Some(node)) => {
+                    let steps: Vec<Step> = match node {
+                        Node::Leaf(entries) => entries.into_iter().map(|entry| Step::Entry(Box::new(entry))).collect(),
+                        Node::Spine(children) => children.into_iter().map(|child| Step::Spine(child.id)).collect(),
+                    };
+                    stack.push(Frame { id, path_bytes: path.len(), steps: steps.into_iter(), whole: true });
+                    return true;
+                }
+                (Some(cause), _) => cause,
+                (None, None) => format!("chunk {id} cannot be read"),
+            };
         self.findings.damage(place(snapshot, path), format_args!("a part of this directory is lost: {cause}"));
         false
     }
@@ -135,7 +136,7 @@ impl Affected<'_> {
             return Some(cause);
         }
         let below = depth.checked_sub(1)?;
-        ids.iter().find_map(|id| match self.chunks.read(id).ok().and_then(|bytes| list_ids(&bytes)) {
+        ids.iter().find_map(|id| match self.chunks.read(id).ok().and_then(|bytes| decode_list(id, &bytes).ok()) {
             Some(ids) => self.lost_of_ids(&ids, below),
             None => Some(format!("chunk {id} cannot be read")),
         })

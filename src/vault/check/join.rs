@@ -8,8 +8,8 @@ use crate::vault::check::damage::{Damage, Lost, Why};
 use crate::vault::check::references::Sorted;
 use crate::vault::{Context, VaultError};
 
-/// References between two looks at the request to stop.
-const STRIDE: u64 = 1 << 16;
+/// References, or entries of the index, between two looks at the request to stop.
+pub const STRIDE: u64 = 1 << 16;
 
 /// What the references need.
 #[derive(Default)]
@@ -33,7 +33,7 @@ pub fn run(
     let mut next = entries.next().transpose()?;
     let mut places = Vec::new();
     for (count, reference) in (0u64..).zip(references) {
-        if count % STRIDE == 0 && context.cancel.is_requested() {
+        if count.is_multiple_of(STRIDE) && context.cancel.is_requested() {
             return Err(VaultError::Interrupted);
         }
         let reference = reference?;

@@ -2,11 +2,12 @@
 
 use crate::base::id::{PackId, SnapshotId};
 use crate::base::object::{ObjectKind, ObjectName};
+use crate::repo::session;
 use crate::storage::{ObjectEntry, Storage};
 use crate::vault::check::findings::Findings;
 
-/// Lists a kind, ordered by name. A failed listing is a finding; so is a name no object of the kind can have,
-/// which is left out.
+/// Lists a kind, ordered by name. A failed listing is a finding; so are a missing object that must be there, and a
+/// name no object of the kind can have, which is left out.
 pub fn list(storage: &dyn Storage, kind: ObjectKind, findings: &Findings<'_>) -> Vec<ObjectEntry> {
     let mut entries = match storage.list(kind) {
         Ok(entries) => entries,
@@ -23,8 +24,12 @@ pub fn list(storage: &dyn Storage, kind: ObjectKind, findings: &Findings<'_>) ->
         }
         fits
     });
-    if kind == ObjectKind::Journal {
-        report_gaps(&entries, findings);
+    match kind {
+        ObjectKind::Journal => report_gaps(&entries, findings),
+        ObjectKind::Config | ObjectKind::Key if entries.is_empty() => {
+            findings.damage(kind.folder(), "there is none, and without it nothing can be opened");
+        }
+        _ => {}
     }
     entries
 }
@@ -33,12 +38,10 @@ pub fn list(storage: &dyn Storage, kind: ObjectKind, findings: &Findings<'_>) ->
 fn fits(name: &ObjectName) -> bool {
     let text = name.text();
     match name.kind() {
-        ObjectKind::Config | ObjectKind::Journal => name.number().is_some(),
+        ObjectKind::Config | ObjectKind::Journal => name.number().is_some_and(|number| number > 0),
         ObjectKind::Pack | ObjectKind::Index => text.parse::<PackId>().is_ok(),
         ObjectKind::Key | ObjectKind::Snapshot => text.parse::<SnapshotId>().is_ok(),
-        ObjectKind::Session => text.split_once('-').is_some_and(|(session, number)| {
-            session.parse::<SnapshotId>().is_ok() && !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())
-        }),
+        ObjectKind::Session => session::parse_name(name).is_some(),
     }
 }
 
@@ -49,7 +52,7 @@ fn report_gaps(entries: &[ObjectEntry], findings: &Findings<'_>) {
         if after > before + 1 {
             findings.damage(
                 ObjectName::numbered(ObjectKind::Journal, before + 1),
-                format_args!("it is missing, though {} is there", pair[1].name),
+                "it is missing, although later ones exist",
             );
         }
     }

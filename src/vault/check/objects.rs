@@ -1,17 +1,23 @@
 //! Everything but packs and index: configuration, key slots, journal, sessions, snapshots.
 
+use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use crate::base::id::{ChunkId, SnapshotId};
+use crate::base::id::{ChunkId, SnapshotId, StoredHash};
 use crate::base::object::{ObjectKind, ObjectName};
 use crate::base::progress::Event;
+use crate::codec::kdf::plain_hash;
 use crate::repo::config::RepositoryConfig;
 use crate::repo::format::object_bytes_max;
+use crate::repo::heads::{self, Heads};
+use crate::repo::journal::State;
 use crate::repo::keys::slot::Slot;
 use crate::repo::plain::{self, Unverified};
+use crate::repo::sealed;
+use crate::repo::session::{self, Lease, SnapshotLink};
 use crate::repo::snapshot::{self, SnapshotRecord};
 use crate::repo::{RepoError, Repository};
-use crate::storage::StorageError;
+use crate::storage::{ObjectEntry, StorageError};
 use crate::vault::check::findings::{Findings, cause_for};
 use crate::vault::check::{names, workers};
 use crate::vault::{Context, VaultError};
@@ -50,7 +56,10 @@ pub fn small(repository: &Repository, findings: &Findings<'_>, context: Context<
 /// Checks one object; something odd that is no damage is told.
 fn one(repository: &Repository, name: &ObjectName) -> Result<Option<&'static str>, RepoError> {
     if name.kind() == ObjectKind::Session {
-        repository.unseal(name)?;
+        match session::parse_name(name) {
+            Some((_, 0)) => _ = session::load(repository, name)?,
+            _ => _ = plain::decode_body::<Lease>(name, &repository.unseal(name)?.body)?,
+        }
         return Ok(None);
     }
     let stored = repository.storage.get(name, object_bytes_max(name.kind()))?;
@@ -66,35 +75,115 @@ fn one(repository: &Repository, name: &ObjectName) -> Result<Option<&'static str
     Ok(None)
 }
 
+/// The journal, its whole chain checked, and compared with how far this machine has seen it reach; empty, with the
+/// finding made, if it cannot be followed.
+pub fn journal(repository: &Repository, findings: &Findings<'_>, context: Context<'_>) -> State {
+    match repository.journal().load() {
+        Ok(journal) => {
+            heads(repository, &journal, findings, context);
+            return journal;
+        }
+        Err(RepoError::Damaged { name, why }) => findings.damage(name, why),
+        Err(error) => findings.damage(ObjectKind::Journal.folder(), error),
+    }
+    State::default()
+}
+
+/// Compares how far configuration and journal reach with what this machine has seen of them before.
+fn heads(repository: &Repository, journal: &State, findings: &Findings<'_>, context: Context<'_>) {
+    let found = Heads { config: repository.config_number, journal: journal.head };
+    // A memory that cannot be written loses only this one comparison, in the next run.
+    if let Ok(Some(rolled_back)) = heads::remember(&context.folders.state, repository.id(), found) {
+        findings.damage(ObjectKind::Journal.folder(), rolled_back);
+    }
+}
+
+/// What reading all snapshots gathers.
+#[derive(Default)]
+struct Gathered {
+    roots: Vec<Root>,
+    /// Snapshots that are there, and the hash of their bytes.
+    hashes: HashMap<SnapshotId, StoredHash>,
+    /// Snapshots that others were made on top of, and the hash they had then.
+    links: HashMap<SnapshotId, StoredHash>,
+}
+
 /// Reads every snapshot; the committed ones, forgotten or not, are returned in order of id, with the bytes read.
 pub fn snapshots(
     repository: &Repository,
+    journal: &State,
     findings: &Findings<'_>,
     context: Context<'_>,
 ) -> Result<(Vec<Root>, u64), VaultError> {
     let entries = names::list(&*repository.storage, ObjectKind::Snapshot, findings);
-    let roots = Mutex::new(Vec::new());
+    let gathered = Mutex::new(Gathered::default());
     workers::each(
         &entries,
         workers::PACK_WORKERS,
         context.cancel,
         || (),
         |(), entry| {
-            let Ok(id) = entry.name.text().parse::<SnapshotId>() else { return };
-            match snapshot::load(repository, &id) {
-                Ok((_, SnapshotRecord::Committed(manifest))) => {
-                    let root = Root { snapshot: id, tree: manifest.root };
-                    roots.lock().unwrap_or_else(PoisonError::into_inner).push(root);
-                }
-                Ok((_, SnapshotRecord::Aborted(_))) => {}
+            match snapshot(repository, journal, &entry.name, &gathered) {
+                Ok(()) => {}
                 // Purged since the listing.
                 Err(RepoError::Storage(StorageError::NotFound { .. })) => {}
-                Err(error) => findings.damage(&entry.name, cause_for(&entry.name, &error)),
+                Err(error) => report_snapshot(&entry.name, journal, &error, findings),
             }
             context.progress.on(Event::Advanced { bytes: entry.bytes, files: 1 });
         },
     )?;
-    let mut roots = roots.into_inner().unwrap_or_else(PoisonError::into_inner);
-    roots.sort_unstable();
-    Ok((roots, entries.iter().map(|entry| entry.bytes).sum()))
+    let mut gathered = gathered.into_inner().unwrap_or_else(PoisonError::into_inner);
+    report_links(&gathered, &entries, journal, findings);
+    gathered.roots.sort_unstable();
+    Ok((gathered.roots, entries.iter().map(|entry| entry.bytes).sum()))
+}
+
+/// Reads one snapshot whole.
+fn snapshot(
+    repository: &Repository,
+    journal: &State,
+    name: &ObjectName,
+    gathered: &Mutex<Gathered>,
+) -> Result<(), RepoError> {
+    let Ok(id) = name.text().parse::<SnapshotId>() else { return Ok(()) };
+    let stored = repository.storage.get(name, object_bytes_max(ObjectKind::Snapshot))?;
+    let unsealed = sealed::decode(&repository.opener, &|writer| repository.signer(writer), name, &stored)?;
+    let record: SnapshotRecord = plain::decode_body(name, &unsealed.body)?;
+    let links: Vec<SnapshotLink> = plain::decode_body(name, &unsealed.header.plain)?;
+    let mut gathered = gathered.lock().unwrap_or_else(PoisonError::into_inner);
+    gathered.hashes.insert(id, StoredHash::from_bytes(plain_hash(&stored)));
+    gathered.links.extend(links.into_iter().map(|link| (link.snapshot, link.hash)));
+    if let SnapshotRecord::Committed(manifest) = record
+        && !journal.is_purged(&id)
+        && !journal.is_void(&id)
+    {
+        gathered.roots.push(Root { snapshot: id, tree: manifest.root });
+    }
+    Ok(())
+}
+
+/// A snapshot that an owner has set aside is no news.
+fn report_snapshot(name: &ObjectName, journal: &State, error: &RepoError, findings: &Findings<'_>) {
+    let quarantined = name.text().parse().is_ok_and(|id| journal.quarantined.contains_key(&id));
+    if quarantined {
+        findings.warning(name, format_args!("it was set aside as unreadable: {}", cause_for(name, error)));
+    } else {
+        findings.damage(name, cause_for(name, error));
+    }
+}
+
+/// Every snapshot names the one it was made on top of: one that vanished without a purge was taken away.
+fn report_links(gathered: &Gathered, entries: &[ObjectEntry], journal: &State, findings: &Findings<'_>) {
+    for (id, hash) in &gathered.links {
+        let name = snapshot::name(id);
+        let listed = || entries.binary_search_by(|entry| entry.name.cmp(&name)).is_ok();
+        match gathered.hashes.get(id) {
+            Some(now) if now == hash => {}
+            Some(_) => findings.damage(name, "it is not the snapshot that a later one was made on top of"),
+            None if journal.is_purged(id) || listed() => {}
+            None => {
+                findings.damage(name, "it is missing: a later snapshot was made on top of it, and nobody purged it")
+            }
+        }
+    }
 }

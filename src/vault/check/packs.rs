@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use crate::base::id::PackId;
 use crate::base::object::ObjectKind;
 use crate::repo::index::Index;
+use crate::repo::journal::State;
 use crate::repo::pack::reader;
 use crate::repo::secrets::Content;
 use crate::repo::{RepoError, Repository};
@@ -36,11 +37,11 @@ impl Survey {
 }
 
 /// Lists packs in the store; doomed ones, which may vanish any moment, are left out.
-pub fn stored(repository: &Repository, doomed: &HashSet<PackId>, findings: &Findings<'_>) -> Vec<StoredPack> {
+pub fn stored(repository: &Repository, journal: &State, findings: &Findings<'_>) -> Vec<StoredPack> {
     let listed = names::list(&*repository.storage, ObjectKind::Pack, findings);
     let packs =
         listed.iter().filter_map(|entry| Some(StoredPack { id: entry.name.text().parse().ok()?, bytes: entry.bytes }));
-    packs.filter(|pack| !doomed.contains(&pack.id)).collect()
+    packs.filter(|pack| !journal.is_doomed(&pack.id)).collect()
 }
 
 /// Compares the index with the listing; packs no segment names are adopted, so that what needs them can be read.

@@ -1,12 +1,12 @@
 //! Checking with keys, step by step.
 
-use std::collections::HashSet;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, PoisonError};
 
 use crate::base::progress::{Event, Phase};
 use crate::repo::chunks::ChunkReader;
 use crate::repo::index::{Index, IndexOptions};
+use crate::repo::journal::State;
 use crate::repo::{RepoError, Repository};
 use crate::vault::check::affected::Affected;
 use crate::vault::check::damage::{Damage, Lost};
@@ -19,7 +19,7 @@ use crate::vault::check::segments::{self, Tables};
 use crate::vault::check::trees::Walk;
 use crate::vault::check::treeset::TreeSet;
 use crate::vault::check::{CheckReport, ReadData, join};
-use crate::vault::{Context, VaultError};
+use crate::vault::{Context, VaultError, browse};
 
 /// Everything one check holds on to.
 struct Check<'a> {
@@ -47,13 +47,14 @@ impl Check<'_> {
         self.report.bytes_read += objects::small(repository, findings, context)?;
         // Snapshots are listed before the index, the index before packs: a backup that ends meanwhile stores them
         // the other way round, so that whatever a listed snapshot needs is seen.
-        let (roots, bytes) = objects::snapshots(repository, findings, context)?;
+        let journal = objects::journal(repository, findings, context);
+        let (roots, bytes) = objects::snapshots(repository, &journal, findings, context)?;
         self.report.bytes_read += bytes;
         self.report.snapshots = roots.len() as u64;
         let tables = segments::check(repository, self.read != ReadData::None, findings, context)?;
         self.report.bytes_read += tables.bytes;
-        let index = self.open_index()?;
-        let stored = packs::stored(repository, &HashSet::new(), findings);
+        let index = self.open_index(&journal)?;
+        let stored = packs::stored(repository, &journal, findings);
         self.report.packs = stored.len() as u64;
         match index {
             Some(index) => self.with_index(&index, &roots, &tables, stored)?,
@@ -63,8 +64,9 @@ impl Check<'_> {
     }
 
     /// An index that cannot be opened at all is a finding; a cache that cannot be written is an error.
-    fn open_index(&self) -> Result<Option<Index>, VaultError> {
-        let options = IndexOptions::new(&self.context.folders.cache);
+    fn open_index(&self, journal: &State) -> Result<Option<Index>, VaultError> {
+        let verdicts = browse::verdicts(journal);
+        let options = IndexOptions { verdicts, ..IndexOptions::new(&self.context.folders.cache) };
         match Index::open_with(self.repository, options, self.context.progress, self.context.cancel) {
             Ok(index) => Ok(Some(index)),
             Err(RepoError::Interrupted) => Err(VaultError::Interrupted),
@@ -120,7 +122,10 @@ impl Check<'_> {
     /// One pass over the index: which tree chunks there are, and how many chunks at all.
     fn tree_set(&mut self, index: &Index, survey: &Survey) -> Result<TreeSet, VaultError> {
         let (mut trees, mut last) = (TreeSet::default(), None);
-        for entry in index.scan() {
+        for (count, entry) in (0u64..).zip(index.scan()) {
+            if count.is_multiple_of(join::STRIDE) && self.context.cancel.is_requested() {
+                return Err(VaultError::Interrupted);
+            }
             let entry = entry?;
             if last.replace(entry.prefix) != Some(entry.prefix) {
                 self.report.chunks += 1;

@@ -13,8 +13,8 @@ use crate::repo::RepoError;
 use crate::repo::chunks::ChunkReader;
 use crate::repo::index::{ChunkPlace, prefix_of};
 use crate::repo::pack::reader::{self, Opening};
-use crate::repo::tree::Entry;
 use crate::repo::tree::node::Node;
+use crate::repo::tree::reader::{decode_list, decode_node};
 use crate::vault::check::damage::{Damage, Lost, Why};
 use crate::vault::check::findings::cause_for;
 use crate::vault::check::references::References;
@@ -202,8 +202,8 @@ impl Walk<'_> {
 /// What a tree chunk refers to; `None` if it cannot be understood.
 fn parse(bytes: &[u8], item: &Pending) -> Option<Found> {
     match item {
-        Pending::List(_, depth) => {
-            let ids = list_ids(bytes)?;
+        Pending::List(id, depth) => {
+            let ids = decode_list(id, bytes).ok()?;
             let mut found = Found::default();
             match depth {
                 0 | 1 => found.data = ids,
@@ -211,33 +211,13 @@ fn parse(bytes: &[u8], item: &Pending) -> Option<Found> {
             }
             Some(found)
         }
-        Pending::Node(_) => parse_node(bytes),
+        Pending::Node(id) => parse_node(id, bytes),
     }
 }
 
-/// The ids of a list chunk.
-pub fn list_ids(bytes: &[u8]) -> Option<Vec<ChunkId>> {
-    let (ids, rest) = bytes.as_chunks::<32>();
-    rest.is_empty().then(|| ids.iter().copied().map(ChunkId::from_bytes).collect())
-}
-
-/// Decodes a node and checks what every reader checks: names safe and ascending, nothing behind its end.
-pub fn node(bytes: &[u8]) -> Option<Node> {
-    let mut decoder = minicbor::Decoder::new(bytes);
-    let node: Node = decoder.decode().ok()?;
-    let ascending = match &node {
-        Node::Leaf(entries) => {
-            entries.iter().all(|entry| Entry::name_is_safe(&entry.name))
-                && entries.windows(2).all(|pair| pair[0].name < pair[1].name)
-        }
-        Node::Spine(children) => children.windows(2).all(|pair| pair[0].first < pair[1].first),
-    };
-    (ascending && decoder.position() == bytes.len()).then_some(node)
-}
-
-fn parse_node(bytes: &[u8]) -> Option<Found> {
+fn parse_node(id: &ChunkId, bytes: &[u8]) -> Option<Found> {
     let mut found = Found::default();
-    match node(bytes)? {
+    match decode_node(id, bytes).ok()? {
         Node::Spine(children) => found.below = children.into_iter().map(|child| Pending::Node(child.id)).collect(),
         Node::Leaf(entries) => {
             for entry in entries {

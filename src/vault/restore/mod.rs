@@ -1,10 +1,38 @@
 //! Restoring: plan from trees, then read each pack once and write many files at once.
 
+mod compare;
+mod descriptors;
+mod execute;
+mod fetch;
+mod filter;
+mod folder;
+mod job;
+mod link;
+mod owner;
+mod pass;
+mod plan;
+mod record;
+mod room;
+mod shared;
+mod source;
+mod special;
+mod walk;
+mod window;
+
 use std::path::PathBuf;
+use std::time::Instant;
 
 use crate::base::id::SnapshotId;
+use crate::base::progress::{Event, Phase};
 use crate::repo::Repository;
+use crate::repo::chunks::ChunkReader;
+use crate::repo::index::Index;
 use crate::repo::snapshot::Manifest;
+use crate::vault::restore::filter::Filter;
+use crate::vault::restore::owner::Owners;
+use crate::vault::restore::pass::{Setting, Target};
+use crate::vault::restore::record::Record;
+use crate::vault::restore::shared::Pass;
 use crate::vault::{Context, VaultError};
 
 /// What to do with files that are already there.
@@ -20,7 +48,7 @@ pub enum Overwrite {
 }
 
 /// Whose files they become.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OwnerMode {
     /// Names where they exist here, numbers otherwise.
     #[default]
@@ -102,12 +130,43 @@ pub struct RestoreReport {
 }
 
 /// Restores a snapshot, or a part of it, beneath the target.
+///
+/// Files are complete when this returns, but the kernel may still have to write them out: as with a copy, nothing
+/// is forced to disk. `verify` forces it before it reads back.
 pub fn run(
-    _repository: &Repository,
+    repository: &Repository,
     _snapshot: SnapshotId,
-    _manifest: &Manifest,
-    _options: &RestoreOptions,
-    _context: Context<'_>,
+    manifest: &Manifest,
+    options: &RestoreOptions,
+    context: Context<'_>,
 ) -> Result<RestoreReport, VaultError> {
-    unimplemented!("helper: restore")
+    let started = Instant::now();
+    let filter = Filter::new(options)?;
+    let owners = Owners::new(options.owner, &options.owner_map)?;
+    context.progress.on(Event::Phase { phase: Phase::Index, total: None });
+    let index = Index::open(repository, &context.folders.cache, context.progress, context.cancel)?;
+    let reader = ChunkReader::new(repository, &index);
+    context.progress.on(Event::Phase { phase: Phase::Plan, total: None });
+    let source = source::find(&reader, manifest.root, options.subpath.as_deref().unwrap_or_default())?;
+    let target = Target::open(options)?;
+    let whole = options.subpath.is_none() && options.include.is_empty() && options.exclude.is_empty();
+    let record = Record::new(context, options.target.clone(), whole);
+    let setting = Setting {
+        reader: &reader,
+        options,
+        filter: &filter,
+        owners: &owners,
+        record: &record,
+        target: &target,
+        source: &source,
+    };
+    let total = whole.then_some(manifest.counts.bytes);
+    context.progress.on(Event::Phase { phase: Phase::Restore, total });
+    pass::run(&setting, if options.dry_run { Pass::DryRun } else { Pass::Write });
+    if options.verify && !options.dry_run && !record.must_stop() {
+        pass::settle(&target);
+        context.progress.on(Event::Phase { phase: Phase::Verify, total });
+        pass::run(&setting, Pass::Verify);
+    }
+    record.finish(started.elapsed().as_secs_f64())
 }
