@@ -14,25 +14,6 @@ mod browse_dump;
 mod browse_select;
 mod check_findings;
 mod check_fixture;
-#[path = "../support/conformance.rs"]
-mod conformance;
-#[path = "../support/faulty_disk.rs"]
-mod faulty_disk;
-#[path = "../support/handmade.rs"]
-mod handmade;
-#[path = "../support/lab.rs"]
-mod lab;
-#[path = "../support/skip.rs"]
-mod skip;
-#[path = "../support/strace.rs"]
-mod strace;
-#[path = "../support/tree_diff.rs"]
-mod tree_diff;
-
-mod browse_dump;
-mod browse_select;
-mod check_findings;
-mod check_fixture;
 mod cli_backup;
 mod cli_demo;
 mod cli_fixture;
@@ -40,16 +21,8 @@ mod cli_init;
 mod cli_passwords;
 mod cli_reading;
 mod cli_usage;
-mod envelope_flips;
-mod envelope_vectors;
-mod fidelity;
-mod flip;
-mod fuzz_replay;
-mod index_damage;
-mod index_killed;
-mod index_lookup;
-mod index_memory;
-mod index_model;
+#[path = "../support/conformance.rs"]
+mod conformance;
 mod envelope_flips;
 mod envelope_vectors;
 #[path = "../support/faulty_disk.rs"]
@@ -59,17 +32,30 @@ mod flip;
 mod fuzz_replay;
 #[path = "../support/handmade.rs"]
 mod handmade;
+mod index_damage;
+mod index_killed;
+mod index_lookup;
+mod index_memory;
+mod index_model;
 mod journal_log;
 mod journal_session;
 mod keys_config;
 mod keys_fixture;
 mod keys_slots;
 mod keys_unlock;
+#[path = "../support/lab.rs"]
+mod lab;
 mod layers;
 mod restore_damage;
 mod restore_existing;
 mod restore_hostile;
 mod restore_options;
+#[path = "../support/skip.rs"]
+mod skip;
 mod storage_conformance;
 mod storage_faulty_disk;
 mod storage_order;
+#[path = "../support/strace.rs"]
+mod strace;
+#[path = "../support/tree_diff.rs"]
+mod tree_diff;
