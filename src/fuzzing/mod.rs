@@ -23,6 +23,7 @@ pub struct Target {
 pub const TARGETS: &[Target] = &[
     Target { name: "config_body", run: targets::config_body, seeds: seeds::config_body },
     Target { name: "header", run: targets::header, seeds: seeds::header },
+    Target { name: "index_segment", run: targets::index_segment, seeds: seeds::index_segment },
     Target { name: "inflate", run: targets::inflate, seeds: seeds::inflate },
     Target { name: "object_name", run: targets::object_name, seeds: seeds::object_name },
     Target { name: "pack_table", run: targets::pack_table, seeds: seeds::pack_table },

@@ -1,11 +1,12 @@
 //! Small well-formed inputs, so that the fuzzer need not discover the format from nothing.
 
 use crate::base::clock::Timestamp;
-use crate::base::id::{ChunkId, NodeId, SnapshotId};
+use crate::base::id::{ChunkId, NodeId, PackId, SegmentId, SnapshotId};
 use crate::base::object::{ObjectKind, ObjectName};
 use crate::codec::compress::Deflater;
 use crate::fuzzing::keyring::{Keyring, REPOSITORY, SESSION};
 use crate::repo::config::{CreateMethod, RepositoryConfig};
+use crate::repo::index::segment;
 use crate::repo::pack::{BlockCodec, BlockInfo, ChunkInfo, PackTable};
 use crate::repo::plain;
 use crate::repo::secrets::{Content, IdDomain, IdOwner};
@@ -48,6 +49,12 @@ pub(super) fn sealed_payload() -> Vec<Vec<u8>> {
     zstd.extend_from_slice(&(frame.len() as u32).to_be_bytes());
     zstd.extend_from_slice(&frame);
     vec![raw_payload(b"a body"), raw_payload(b""), zstd]
+}
+
+pub(super) fn index_segment() -> Vec<Vec<u8>> {
+    let tables = pack_table().into_iter().filter_map(|table| PackTable::decode(&table).ok());
+    let packs: Vec<_> = tables.zip(1..).map(|(table, byte)| (PackId::from_bytes([byte; 32]), 1 << 20, table)).collect();
+    vec![segment::encode(&[], &packs), segment::encode(&[SegmentId::from_bytes([7; 32])], &packs[..1])]
 }
 
 pub(super) fn pack_table() -> Vec<Vec<u8>> {

@@ -8,6 +8,7 @@ use crate::codec::wire::Reader;
 use crate::fuzzing::keyring::{Keyring, REPOSITORY, with_hash};
 use crate::repo::config::RepositoryConfig;
 use crate::repo::header::Header;
+use crate::repo::index::segment::{self, Segment};
 use crate::repo::pack::PackTable;
 use crate::repo::plain::Unverified;
 use crate::repo::sealed;
@@ -63,6 +64,15 @@ pub(super) fn sealed_payload(data: &[u8]) {
     let (name, stored) = keyring.seal_payload(ObjectKind::Session, data);
     let signers = |writer| keyring.signer(writer);
     let _ = sealed::decode(&keyring.opener, &signers, &name, &stored);
+}
+
+pub(super) fn index_segment(data: &[u8]) {
+    if let Ok(segment) = Segment::parse(data.to_vec()) {
+        let packs: Vec<_> = segment.packs().flatten().collect();
+        assert_eq!(packs.len(), segment.pack_count() as usize, "a segment that parses has only packs that do");
+        let bytes = segment::encode(segment.inputs(), &packs);
+        assert!(Segment::parse(bytes).is_ok(), "what was read can be written");
+    }
 }
 
 pub(super) fn pack_table(data: &[u8]) {
