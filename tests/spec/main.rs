@@ -41,24 +41,24 @@ mod cli_passwords;
 mod cli_reading;
 mod cli_usage;
 mod envelope_flips;
+mod envelope_flips;
 mod envelope_vectors;
+mod envelope_vectors;
+#[path = "../support/faulty_disk.rs"]
+mod faulty_disk;
+mod fidelity;
 mod fidelity;
 mod flip;
+mod flip;
 mod fuzz_replay;
+mod fuzz_replay;
+#[path = "../support/handmade.rs"]
+mod handmade;
 mod index_damage;
 mod index_killed;
 mod index_lookup;
 mod index_memory;
 mod index_model;
-mod envelope_flips;
-mod envelope_vectors;
-#[path = "../support/faulty_disk.rs"]
-mod faulty_disk;
-mod fidelity;
-mod flip;
-mod fuzz_replay;
-#[path = "../support/handmade.rs"]
-mod handmade;
 mod journal_log;
 mod journal_session;
 mod keys_config;
