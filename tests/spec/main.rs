@@ -14,25 +14,6 @@ mod browse_dump;
 mod browse_select;
 mod check_findings;
 mod check_fixture;
-#[path = "../support/conformance.rs"]
-mod conformance;
-#[path = "../support/faulty_disk.rs"]
-mod faulty_disk;
-#[path = "../support/handmade.rs"]
-mod handmade;
-#[path = "../support/lab.rs"]
-mod lab;
-#[path = "../support/skip.rs"]
-mod skip;
-#[path = "../support/strace.rs"]
-mod strace;
-#[path = "../support/tree_diff.rs"]
-mod tree_diff;
-
-mod browse_dump;
-mod browse_select;
-mod check_findings;
-mod check_fixture;
 mod cli_backup;
 mod cli_demo;
 mod cli_fixture;
@@ -40,17 +21,14 @@ mod cli_init;
 mod cli_passwords;
 mod cli_reading;
 mod cli_usage;
+#[path = "../support/conformance.rs"]
+mod conformance;
 mod envelope_flips;
-mod envelope_flips;
-mod envelope_vectors;
 mod envelope_vectors;
 #[path = "../support/faulty_disk.rs"]
 mod faulty_disk;
 mod fidelity;
-mod fidelity;
 mod flip;
-mod flip;
-mod fuzz_replay;
 mod fuzz_replay;
 #[path = "../support/handmade.rs"]
 mod handmade;
@@ -65,11 +43,19 @@ mod keys_config;
 mod keys_fixture;
 mod keys_slots;
 mod keys_unlock;
+#[path = "../support/lab.rs"]
+mod lab;
 mod layers;
 mod restore_damage;
 mod restore_existing;
 mod restore_hostile;
 mod restore_options;
+#[path = "../support/skip.rs"]
+mod skip;
 mod storage_conformance;
 mod storage_faulty_disk;
 mod storage_order;
+#[path = "../support/strace.rs"]
+mod strace;
+#[path = "../support/tree_diff.rs"]
+mod tree_diff;
