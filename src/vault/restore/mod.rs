@@ -7,6 +7,7 @@ mod fetch;
 mod filter;
 mod folder;
 mod job;
+mod layout;
 mod link;
 mod owner;
 mod pass;
