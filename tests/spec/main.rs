@@ -41,17 +41,6 @@ mod envelope_vectors;
 mod fidelity;
 mod flip;
 mod fuzz_replay;
-#[path = "../support/conformance.rs"]
-mod conformance;
-mod envelope_flips;
-mod envelope_vectors;
-#[path = "../support/faulty_disk.rs"]
-mod faulty_disk;
-mod fidelity;
-mod flip;
-mod fuzz_replay;
-#[path = "../support/handmade.rs"]
-mod handmade;
 mod index_damage;
 mod index_killed;
 mod index_lookup;
@@ -63,19 +52,11 @@ mod keys_config;
 mod keys_fixture;
 mod keys_slots;
 mod keys_unlock;
-#[path = "../support/lab.rs"]
-mod lab;
 mod layers;
 mod restore_damage;
 mod restore_existing;
 mod restore_hostile;
 mod restore_options;
-#[path = "../support/skip.rs"]
-mod skip;
 mod storage_conformance;
 mod storage_faulty_disk;
 mod storage_order;
-#[path = "../support/strace.rs"]
-mod strace;
-#[path = "../support/tree_diff.rs"]
-mod tree_diff;
