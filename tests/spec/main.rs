@@ -8,21 +8,30 @@
     reason = "helpers of tests may fail and speak as tests may; clippy.toml reaches only into #[test] functions"
 )]
 
-mod browse_dump;
-mod browse_select;
-mod check_findings;
-mod check_fixture;
 #[path = "../support/awkward_tree.rs"]
 mod awkward_tree;
 #[path = "../support/conformance.rs"]
 mod conformance;
 #[path = "../support/faulty_disk.rs"]
 mod faulty_disk;
+#[path = "../support/handmade.rs"]
+mod handmade;
+#[path = "../support/lab.rs"]
+mod lab;
+#[path = "../support/machine.rs"]
+mod machine;
 #[path = "../support/skip.rs"]
 mod skip;
 #[path = "../support/strace.rs"]
 mod strace;
+#[path = "../support/tree_diff.rs"]
+mod tree_diff;
 
+mod browse_dump;
+mod browse_select;
+mod cache_loss;
+mod check_findings;
+mod check_fixture;
 mod cli_backup;
 mod cli_demo;
 mod cli_fixture;
@@ -30,62 +39,34 @@ mod cli_init;
 mod cli_passwords;
 mod cli_reading;
 mod cli_usage;
+mod concurrent;
+mod crash_kill;
+mod crash_storage;
+mod durable_order;
 mod envelope_flips;
 mod envelope_vectors;
-#[path = "../support/skip.rs"]
-mod skip;
-#[path = "../support/strace.rs"]
-mod strace;
-
-mod envelope_flips;
-mod envelope_flips;
-mod envelope_vectors;
-#[path = "../support/faulty_disk.rs"]
-mod faulty_disk;
+mod fidelity;
+mod flip;
+mod full_disk;
 mod fuzz_replay;
 mod index_damage;
 mod index_killed;
 mod index_lookup;
 mod index_memory;
 mod index_model;
-mod envelope_flips;
-mod envelope_vectors;
-#[path = "../support/faulty_disk.rs"]
-mod faulty_disk;
-mod flip;
-mod fidelity;
-mod fuzz_replay;
-#[path = "../support/handmade.rs"]
-mod handmade;
+mod interrupt;
 mod journal_log;
 mod journal_session;
 mod keys_config;
 mod keys_fixture;
 mod keys_slots;
 mod keys_unlock;
-#[path = "../support/lab.rs"]
-mod lab;
 mod layers;
-mod storage_conformance;
-mod storage_faulty_disk;
-mod storage_order;
-#[path = "../support/skip.rs"]
-mod skip;
-mod storage_conformance;
-mod storage_faulty_disk;
-mod storage_order;
-#[path = "../support/strace.rs"]
-mod strace;
 mod restore_damage;
 mod restore_existing;
 mod restore_hostile;
 mod restore_options;
-#[path = "../support/skip.rs"]
-mod skip;
+mod roundtrip_property;
 mod storage_conformance;
 mod storage_faulty_disk;
 mod storage_order;
-#[path = "../support/strace.rs"]
-mod strace;
-#[path = "../support/tree_diff.rs"]
-mod tree_diff;
