@@ -10,10 +10,6 @@
 
 #[path = "../support/awkward_tree.rs"]
 mod awkward_tree;
-mod browse_dump;
-mod browse_select;
-mod check_findings;
-mod check_fixture;
 #[path = "../support/conformance.rs"]
 mod conformance;
 #[path = "../support/faulty_disk.rs"]
@@ -59,15 +55,6 @@ mod index_lookup;
 mod index_memory;
 mod index_model;
 mod interrupt;
-mod envelope_flips;
-mod envelope_vectors;
-#[path = "../support/faulty_disk.rs"]
-mod faulty_disk;
-mod fidelity;
-mod flip;
-mod fuzz_replay;
-#[path = "../support/handmade.rs"]
-mod handmade;
 mod journal_log;
 mod journal_session;
 mod keys_config;
