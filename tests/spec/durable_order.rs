@@ -14,7 +14,7 @@ fn a_backup_makes_packs_durable_before_their_segment_and_segments_before_the_sna
     }
     let machine = Machine::new();
     let store = machine.found_on_disk("vault");
-    machine.write("large.bin", &noise(1, 20 << 20));
+    machine.write("large.bin", &noise(1, 50 << 20));
     machine.write("folder/small.txt", b"small");
     let like = machine.backup_program("vault");
 
@@ -25,7 +25,8 @@ fn a_backup_makes_packs_durable_before_their_segment_and_segments_before_the_sna
     let root = machine.path("vault");
     let objects = published(&events, &root).unwrap();
     let count = |folder: &str| objects.iter().filter(|object| object.path.starts_with(root.join(folder))).count();
-    assert_eq!((count("packs"), count("index"), count("snapshots")), (3, 1, 1), "{objects:#?}");
+    assert_eq!((count("index"), count("snapshots")), (1, 1), "{objects:#?}");
+    assert!(count("packs") >= 3, "{objects:#?}");
     assert!(count("sessions") >= 2, "{objects:#?}");
     assert_eq!(written_in_place(&events, &root), [] as [PathBuf; 0]);
     for (first, then) in [("sessions", "packs"), ("packs", "index"), ("index", "snapshots"), ("packs", "snapshots")] {
