@@ -195,7 +195,7 @@ fn without_checksum(mut stored: Vec<u8>) -> Vec<u8> {
     stored
 }
 
-fn cbor<T: minicbor::Encode<()>>(value: &T) -> Vec<u8> {
+pub(super) fn cbor<T: minicbor::Encode<()>>(value: &T) -> Vec<u8> {
     let bytes = minicbor::to_vec(value).unwrap_or_default();
     assert!(!bytes.is_empty(), "a seed can be encoded");
     bytes

@@ -132,7 +132,7 @@ pub(super) fn timestamp(data: &[u8]) {
 }
 
 /// Decodes; whatever was accepted must come back equal from its own encoding.
-fn cbor_survives<T>(data: &[u8]) -> Option<T>
+pub(super) fn cbor_survives<T>(data: &[u8]) -> Option<T>
 where
     T: for<'b> minicbor::Decode<'b, ()> + minicbor::Encode<()> + PartialEq + std::fmt::Debug,
 {

@@ -7,22 +7,12 @@
     clippy::unwrap_used,
     reason = "helpers of tests may fail and speak as tests may; clippy.toml reaches only into #[test] functions"
 )]
-
+#[path = "../support/awkward_tree.rs"]
+mod awkward_tree;
 mod browse_dump;
 mod browse_select;
 mod check_findings;
 mod check_fixture;
-#[path = "../support/awkward_tree.rs"]
-mod awkward_tree;
-#[path = "../support/conformance.rs"]
-mod conformance;
-#[path = "../support/faulty_disk.rs"]
-mod faulty_disk;
-#[path = "../support/skip.rs"]
-mod skip;
-#[path = "../support/strace.rs"]
-mod strace;
-
 mod cli_backup;
 mod cli_demo;
 mod cli_fixture;
@@ -30,33 +20,22 @@ mod cli_init;
 mod cli_passwords;
 mod cli_reading;
 mod cli_usage;
-mod envelope_flips;
-mod envelope_vectors;
-#[path = "../support/skip.rs"]
-mod skip;
-#[path = "../support/strace.rs"]
-mod strace;
-
-mod envelope_flips;
+#[path = "../support/conformance.rs"]
+mod conformance;
 mod envelope_flips;
 mod envelope_vectors;
 #[path = "../support/faulty_disk.rs"]
 mod faulty_disk;
+mod fidelity;
+mod flip;
 mod fuzz_replay;
+#[path = "../support/handmade.rs"]
+mod handmade;
 mod index_damage;
 mod index_killed;
 mod index_lookup;
 mod index_memory;
 mod index_model;
-mod envelope_flips;
-mod envelope_vectors;
-#[path = "../support/faulty_disk.rs"]
-mod faulty_disk;
-mod flip;
-mod fidelity;
-mod fuzz_replay;
-#[path = "../support/handmade.rs"]
-mod handmade;
 mod journal_log;
 mod journal_session;
 mod keys_config;
@@ -66,16 +45,6 @@ mod keys_unlock;
 #[path = "../support/lab.rs"]
 mod lab;
 mod layers;
-mod storage_conformance;
-mod storage_faulty_disk;
-mod storage_order;
-#[path = "../support/skip.rs"]
-mod skip;
-mod storage_conformance;
-mod storage_faulty_disk;
-mod storage_order;
-#[path = "../support/strace.rs"]
-mod strace;
 mod restore_damage;
 mod restore_existing;
 mod restore_hostile;
@@ -89,3 +58,9 @@ mod storage_order;
 mod strace;
 #[path = "../support/tree_diff.rs"]
 mod tree_diff;
+#[path = "../support/vector_maker.rs"]
+mod vector_maker;
+mod vector_objects;
+#[path = "../support/vector_objects_maker.rs"]
+mod vector_objects_maker;
+mod vector_repository;
