@@ -77,6 +77,20 @@ impl Repository {
         Self { storage, config, secrets, opener, seams, opened_by, config_number: 1, warnings: Vec::new() }
     }
 
+    /// Another handle of the same repository, for a holder that outlives this one.
+    pub fn handle(&self) -> Self {
+        Self {
+            storage: Arc::clone(&self.storage),
+            config: self.config.clone(),
+            secrets: Arc::clone(&self.secrets),
+            opener: Opener::new(self.config.repository, Arc::clone(&self.secrets)),
+            seams: self.seams.clone(),
+            opened_by: self.opened_by.clone(),
+            config_number: self.config_number,
+            warnings: Vec::new(),
+        }
+    }
+
     /// Its journal.
     pub fn journal(&self) -> Journal<'_> {
         Journal::new(&*self.storage, self.id(), self.secrets.owner_public())

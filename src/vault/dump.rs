@@ -311,13 +311,25 @@ mod tests {
             member.record(b"path", value);
             member.records
         };
-        assert_eq!(record(b"a"), b"10 path=a\n");
+        assert_eq!(record(b"a"), b"9 path=a\n");
         for length in 0..300 {
             let record = record(&vec![b'v'; length]);
             let digits = record.iter().position(|byte| *byte == b' ').unwrap();
             let told: usize = std::str::from_utf8(&record[..digits]).unwrap().parse().unwrap();
             assert_eq!(told, record.len());
         }
+    }
+
+    #[test]
+    fn what_no_header_field_can_hold_is_read_back_from_records() {
+        let name = [b"d".repeat(120), b"/\xc3\xa9".to_vec()].concat();
+        let mut member = Member::new(&name, EntryType::Regular);
+        member.size(9 << 30);
+        let bytes = member.into_bytes();
+        let mut archive = tar::Archive::new(bytes.as_slice());
+        let entry = archive.entries().unwrap().next().unwrap().unwrap();
+        assert_eq!(entry.size(), 9 << 30);
+        assert_eq!(*entry.path_bytes(), *name);
     }
 
     #[test]

@@ -66,7 +66,7 @@ pub fn run(repository: &Repository, context: Context<'_>) -> Result<StatsReport,
     let index = browse::open_index(repository, context)?;
     let mut last = None;
     for (count, entry) in (0u64..).zip(index.scan()) {
-        if count % STRIDE == 0 && context.cancel.is_requested() {
+        if count.is_multiple_of(STRIDE) && context.cancel.is_requested() {
             return Err(VaultError::Interrupted);
         }
         let entry = entry?;

@@ -1,6 +1,7 @@
 //! Every byte of a small repository, flipped in turn: checking notices each, and nothing that is read back is ever
 //! other than what was stored.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -14,20 +15,23 @@ use dssvault::storage::Storage;
 use dssvault::storage::testing::MemoryStore;
 use dssvault::vault::check::{self, ReadData};
 use dssvault::vault::context::Folders;
+use dssvault::vault::restore::{self, OwnerMode, RestoreOptions};
 use dssvault::vault::{Context, VaultError, dump};
 
 use crate::check_fixture::Vault;
 
 /// Two snapshots of a few files, in several packs.
-fn small_vault() -> (Vault, Vec<SnapshotId>) {
+fn small_vault() -> (Vault, Vec<SnapshotId>, Vec<Files>) {
     let vault = Vault::new(4);
-    vault.write("one", b"first content, which shrinks, which shrinks, which shrinks");
-    vault.write("dir/two", b"\x8f\x12second");
-    let first = vault.backup();
-    vault.write("dir/two", b"changed");
-    vault.write("three", b"third");
-    let second = vault.backup();
-    (vault, vec![first, second])
+    let one = (b"first content, which shrinks, which shrinks, which shrinks".as_slice(), "one");
+    let write = |files: &[(&[u8], &str)]| -> (SnapshotId, Files) {
+        files.iter().for_each(|(content, path)| vault.write(path, content));
+        let shown = |path: &str| PathBuf::from(&vault.shown(path)[1..]);
+        (vault.backup(), files.iter().map(|(content, path)| (shown(path), content.to_vec())).collect())
+    };
+    let (first, before) = write(&[one, (b"\x8f\x12second", "dir/two")]);
+    let (second, after) = write(&[one, (b"changed", "dir/two"), (b"third", "three")]);
+    (vault, vec![first, second], vec![before, after])
 }
 
 /// A copy of the repository of one thread: its own store and folders.
@@ -37,7 +41,14 @@ struct Copy<'a> {
     folders: Folders,
     snapshots: &'a [SnapshotId],
     whole: &'a [Vec<u8>],
+    /// Content of every file of each snapshot, by its path beneath a restore's target.
+    files: &'a [Files],
 }
+
+type Files = Vec<(PathBuf, Vec<u8>)>;
+
+/// Every byte is flipped; a restore, which writes files, follows some of the flips.
+const RESTORE_STRIDE: usize = 37;
 
 impl Copy<'_> {
     fn context<'c>(&'c self, cancel: &'c Cancel) -> Context<'c> {
@@ -64,7 +75,35 @@ impl Copy<'_> {
                 }
             }
         }
+        if at.is_multiple_of(RESTORE_STRIDE) {
+            self.restore(name, at);
+        }
         self.store.replace(name, Arc::clone(content));
+    }
+
+    /// Restores every snapshot; a file that is there is right, or the report names it.
+    fn restore(&self, name: &ObjectName, at: usize) {
+        for (id, files) in self.snapshots.iter().zip(self.files) {
+            let target = self.folders.cache.join(format!("../restored-{id}"));
+            std::fs::create_dir_all(&target).unwrap();
+            let options = RestoreOptions { target: target.clone(), owner: OwnerMode::Current, ..Default::default() };
+            let cancel = Cancel::default();
+            let report = snapshot::load(&self.repository, id).map_err(VaultError::from).and_then(|(_, record)| {
+                let SnapshotRecord::Committed(manifest) = record else { panic!("{id} is aborted") };
+                restore::run(&self.repository, *id, &manifest, &options, self.context(&cancel))
+            });
+            for (path, content) in files {
+                let there = std::fs::read(target.join(path)).ok();
+                let right = there.as_ref() == Some(content);
+                let name_of_file = path.file_name().unwrap().to_string_lossy();
+                let told = report.as_ref().map_or(true, |report| match &there {
+                    Some(_) => report.failures.iter().any(|failure| failure.path.ends_with(&*name_of_file)),
+                    None => !report.failures.is_empty(),
+                });
+                assert!(right || told, "byte {at} of {name} was flipped and {} came back wrong", path.display());
+            }
+            std::fs::remove_dir_all(&target).unwrap();
+        }
     }
 }
 
@@ -77,7 +116,7 @@ fn dumped(repository: &Repository, id: &SnapshotId, context: Context<'_>) -> Res
 
 #[test]
 fn every_flipped_byte_is_noticed_and_none_is_read_back() {
-    let (vault, snapshots) = small_vault();
+    let (vault, snapshots, files) = small_vault();
     let whole: Vec<Vec<u8>> = snapshots.iter().map(|id| dumped(&vault.open(), id, vault.context()).unwrap()).collect();
     assert!(vault.names(ObjectKind::Pack).len() >= 4);
     let contents = vault.store.contents();
@@ -87,12 +126,12 @@ fn every_flipped_byte_is_noticed_and_none_is_read_back() {
     let threads = std::thread::available_parallelism().map_or(2, usize::from).min(8);
     std::thread::scope(|scope| {
         for thread in 0..threads {
-            let (vault, snapshots, whole, flips, next) = (&vault, &snapshots, &whole, &flips, &next);
+            let (vault, snapshots, whole, files, flips, next) = (&vault, &snapshots, &whole, &files, &flips, &next);
             scope.spawn(move || {
                 let store = vault.store.fork();
                 let home = vault.dir.path().join(format!("thread-{thread}"));
                 let folders = Folders { cache: home.join("cache"), state: home.join("state") };
-                let copy = Copy { repository: vault.open_store(&store), store, folders, snapshots, whole };
+                let copy = Copy { repository: vault.open_store(&store), store, folders, snapshots, whole, files };
                 while let Some((name, content, at)) = flips.get(next.fetch_add(1, Ordering::Relaxed)) {
                     copy.flip(name, content, *at);
                 }

@@ -3,17 +3,20 @@
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use dssvault::base::cancel::Cancel;
 use dssvault::base::progress::Silent;
 use dssvault::base::random::{Entropy, SeededEntropy};
 use dssvault::repo::index::Index;
 use dssvault::repo::index::testing::{Fixture, chunk_id, pack_id, table_of};
+use dssvault::storage::testing::{Fault, Faulty, MemoryStore};
 
 const FOLDS: u64 = 4;
 const CHUNKS: u32 = 6_000;
 
 struct Scene {
+    store: MemoryStore,
     fixture: Fixture,
     cache: tempfile::TempDir,
 }
@@ -21,7 +24,9 @@ struct Scene {
 impl Scene {
     /// A repository of some segments, and a cache that was used for it and closed.
     fn new() -> Self {
-        let scene = Self { fixture: Fixture::new(5), cache: tempfile::tempdir().unwrap() };
+        let store = MemoryStore::new();
+        let fixture = Fixture::on(Arc::new(store.clone()), 5);
+        let scene = Self { store, fixture, cache: tempfile::tempdir().unwrap() };
         let index = scene.open();
         let (sealer, signing) = (scene.fixture.sealer(), scene.fixture.signing());
         for pack in 0..FOLDS {
@@ -133,14 +138,46 @@ fn places_given_before_the_cache_broke_stay_good() {
     let scene = Scene::new();
     let index = scene.open();
     let places: Vec<_> = (0..FOLDS).map(|pack| index.places(&chunk_id(pack << 32)).unwrap()[0]).collect();
-    for file in scene.files() {
-        let length = fs::metadata(&file).unwrap().len() as usize;
-        File::options().write(true).open(&file).unwrap().write_all_at(&vec![0xa5; length], 0).unwrap();
-    }
+    scene.files().iter().for_each(|file| overwrite(file));
     scene.expect_right_answers(&index, "all overwritten");
     for (pack, place) in places.into_iter().enumerate() {
         assert_eq!(index.pack(place.pack).unwrap().id, pack_id(pack as u64));
     }
+}
+
+fn overwrite(file: &Path) {
+    let length = fs::metadata(file).unwrap().len() as usize;
+    File::options().write(true).open(file).unwrap().write_all_at(&vec![0xa5; length], 0).unwrap();
+}
+
+#[test]
+fn a_segment_damaged_together_with_the_cache_is_read_again_when_it_is_whole() {
+    let scene = Scene::new();
+    let index = scene.open();
+    scene.files().iter().for_each(|file| overwrite(file));
+    let before = scene.store.contents();
+    let segment = before.keys().next().unwrap();
+    scene.store.replace(segment, &before[segment][1..]);
+    let found =
+        |index: &Index| (0..FOLDS).filter(|pack| index.contains(&chunk_id(pack << 32)).unwrap()).collect::<Vec<_>>();
+    assert_eq!(found(&index).len() as u64, FOLDS - 1);
+    drop(index);
+    assert_eq!(found(&scene.open()).len() as u64, FOLDS - 1);
+    scene.store.replace(segment, before[segment].clone());
+    scene.expect_right_answers_now_and_later("whole again");
+}
+
+#[test]
+fn a_store_that_fails_while_the_cache_is_built_anew_loses_nothing() {
+    let scene = Scene::new();
+    let faulty = Arc::new(Faulty::new(Arc::new(scene.store.clone()), Fault::From(3)));
+    let fixture = Fixture::on(faulty, 5);
+    let index = Index::open(&fixture.repository, scene.cache.path(), &Silent, &Cancel::default()).unwrap();
+    scene.files().iter().for_each(|file| overwrite(file));
+    let failed = (0..FOLDS).flat_map(|pack| (0..50).map(move |nth| (pack << 32) + nth * 100));
+    assert!(failed.map(|number| index.places(&chunk_id(number))).any(|places| places.is_err()));
+    drop(index);
+    scene.expect_right_answers_now_and_later("the store is back");
 }
 
 #[test]

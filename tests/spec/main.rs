@@ -9,6 +9,24 @@
 )]
 #[path = "../support/awkward_tree.rs"]
 mod awkward_tree;
+
+#[path = "../support/awkward_tree.rs"]
+mod awkward_tree;
+#[path = "../support/conformance.rs"]
+mod conformance;
+#[path = "../support/faulty_disk.rs"]
+mod faulty_disk;
+#[path = "../support/handmade.rs"]
+mod handmade;
+#[path = "../support/lab.rs"]
+mod lab;
+#[path = "../support/skip.rs"]
+mod skip;
+#[path = "../support/strace.rs"]
+mod strace;
+#[path = "../support/tree_diff.rs"]
+mod tree_diff;
+
 mod browse_dump;
 mod browse_select;
 mod check_findings;
@@ -26,6 +44,8 @@ mod envelope_flips;
 mod envelope_vectors;
 #[path = "../support/faulty_disk.rs"]
 mod faulty_disk;
+mod envelope_flips;
+mod envelope_vectors;
 mod fidelity;
 mod flip;
 mod fuzz_replay;
@@ -42,15 +62,11 @@ mod keys_config;
 mod keys_fixture;
 mod keys_slots;
 mod keys_unlock;
-#[path = "../support/lab.rs"]
-mod lab;
 mod layers;
 mod restore_damage;
 mod restore_existing;
 mod restore_hostile;
 mod restore_options;
-#[path = "../support/skip.rs"]
-mod skip;
 mod storage_conformance;
 mod storage_faulty_disk;
 mod storage_order;

@@ -117,7 +117,7 @@ mod tests {
         });
         let (before, day, after) = &pictures[0];
         assert!((2_000..6_000).contains(&before.files), "{} files", before.files);
-        assert!((20 << 20..110 << 20).contains(&before.bytes), "{} bytes", before.bytes);
+        assert!((20 << 20..40 << 20).contains(&before.bytes), "{} bytes", before.bytes);
         assert_eq!(before.files + day.created - day.removed, after.files);
         assert!(day.changed > 20);
         assert_eq!(before.content(), pictures[1].0.content());

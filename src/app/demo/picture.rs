@@ -24,7 +24,7 @@ pub struct Picture {
     pub files: u64,
     /// Directories.
     pub directories: u64,
-    /// Bytes of all files, holes included.
+    /// Bytes of all files, holes left out.
     pub bytes: u64,
     /// What this account could not read.
     pub unreadable: u64,
@@ -96,7 +96,7 @@ impl Picture {
             facts.content = Some(blake3::hash(&target.into_os_string().into_vec()));
         } else if kind.is_file() {
             self.files += 1;
-            self.bytes += metadata.len();
+            self.bytes += if facts.has_holes { metadata.blocks() * 512 } else { metadata.len() };
             facts.content = hash_file(&path);
             self.unreadable += u64::from(facts.content.is_none());
         }

@@ -9,6 +9,9 @@ use crate::cli::text::{count, counted, duration};
 use crate::repo::snapshot::{Exclusions, Problem};
 use crate::vault::backup::BackupReport;
 
+/// With less read than this a pace says nothing about the machine.
+const PACE_BYTES_MIN: u64 = 1 << 20;
+
 /// The summary of a backup. Names that restic has mean the same here.
 #[derive(Debug, Serialize)]
 pub struct BackupView {
@@ -82,7 +85,7 @@ impl BackupView {
     }
 
     fn pace(&self) -> String {
-        if self.total_duration < 0.1 || self.bytes_read == 0 {
+        if self.total_duration < 0.1 || self.bytes_read < PACE_BYTES_MIN {
             return String::new();
         }
         format!(", {}/s", ByteCount((self.bytes_read as f64 / self.total_duration) as u64))

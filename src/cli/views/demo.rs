@@ -37,7 +37,7 @@ impl View for Intro {
             None => "a small DSS data directory".to_owned(),
         };
         format!(
-            "dssvault demo with {subject}.\nEverything happens in {} and is removed at the end.\n\n",
+            "dssvault demo with {subject}.\nEverything happens in a folder that is removed at the end:\n{}\n\n",
             text::path(&self.folder)
         )
     }
@@ -154,8 +154,10 @@ fn backup_lines(which: BackupStep, counts: &Counts, problems: u64, seconds: f64)
     let mut lines = vec![match which {
         BackupStep::Unchanged => format!("{read}, in {}", duration(seconds)),
         _ => {
-            let pace = ByteCount((counts.bytes_read as f64 / seconds.max(0.001)) as u64);
-            format!("{read}, {} in {} ({pace}/s)", ByteCount(counts.bytes_read), duration(seconds))
+            // Holes are walked over, not read.
+            let bytes = counts.bytes_read.min(counts.bytes);
+            let pace = ByteCount((bytes as f64 / seconds.max(0.001)) as u64);
+            format!("{read}, {} in {} ({pace}/s)", ByteCount(bytes), duration(seconds))
         }
     }];
     let (new, stored) = (ByteCount(counts.bytes_added), ByteCount(counts.bytes_stored));

@@ -78,6 +78,8 @@ pub struct Builder<'a> {
     spill: Spill<ENTRY_BYTES>,
     /// How many packs of each source the current one lists again.
     again: HashMap<usize, u32>,
+    /// Positions of sources that are not written yet.
+    changed_sources: Vec<usize>,
 }
 
 /// A cache after folding.
@@ -91,7 +93,13 @@ pub struct Built {
 impl<'a> Builder<'a> {
     /// Goes on from `contents`; what does not fit in memory is sorted in `folder`.
     pub fn new(cache: &'a Cache, contents: Contents, folder: &Path) -> Self {
-        Self { cache, contents, spill: Spill::new(folder, SORTED_AT_ONCE), again: HashMap::new() }
+        Self {
+            cache,
+            contents,
+            spill: Spill::new(folder, SORTED_AT_ONCE),
+            again: HashMap::new(),
+            changed_sources: Vec::new(),
+        }
     }
 
     /// What has been folded so far.
@@ -130,23 +138,13 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    /// Gives away `count` numbers for packs that cannot be learned again.
-    pub fn skip(&mut self, count: u32) -> Result<(), Fault> {
-        (0..count).try_for_each(|_| {
-            let number = self.next_number()?;
-            catalog::store_pack(self.cache, number, None)
-        })
-    }
-
     /// Ends the current source.
     pub fn end(&mut self) -> Result<(), Fault> {
-        let number = self.contents.record.sources;
-        let source = *self.current()?;
-        source.store(self.cache, number)?;
+        let (last, source) = (self.contents.sources.len().saturating_sub(1), *self.current()?);
         self.contents.record.sources += 1;
+        self.changed_sources.push(last);
         let Origin::Segment(segment) = source.origin else { return Ok(()) };
-        let before = self.contents.sources.len() - 1;
-        for (index, packs) in self.again.drain().filter(|(index, _)| *index < before) {
+        for (index, packs) in self.again.drain().filter(|(index, _)| *index < last) {
             let known = &mut self.contents.sources[index];
             if let Origin::Adopted(pack) = known.origin {
                 known.origin = Origin::Listed(pack);
@@ -155,9 +153,19 @@ impl<'a> Builder<'a> {
             } else {
                 continue;
             }
-            known.store(self.cache, index as u32)?;
+            self.changed_sources.push(index);
         }
         Ok(())
+    }
+
+    /// Ends the current source as one that could not be read again; its `packs` numbers stay taken.
+    pub fn lose(&mut self, packs: u32) -> Result<(), Fault> {
+        for _ in 0..packs {
+            let number = self.next_number()?;
+            catalog::store_pack(self.cache, number, None)?;
+        }
+        self.current()?.origin = Origin::Lost;
+        self.end()
     }
 
     fn current(&mut self) -> Result<&mut Source, Fault> {
@@ -201,6 +209,7 @@ impl<'a> Builder<'a> {
             runs.push(Arc::new(Run::new(info)));
             retired.extend(inputs);
         }
+        Source::store(cache, &self.contents.sources, self.changed_sources)?;
         self.contents.record.runs = self.contents.runs.iter().map(|run| run.info()).collect();
         // The record vouches for everything before it, so it may not become durable first.
         cache.flush()?;

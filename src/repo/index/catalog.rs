@@ -1,6 +1,8 @@
 //! What the cache says about itself and about packs, as values (`docs/format-index.part.md`: none of this is part
 //! of the repository's format; it may change with any version).
 
+use std::collections::BTreeSet;
+
 use crate::base::id::{NodeId, PackId, RepositoryId, SegmentId};
 use crate::codec::wire::{Malformed, Reader};
 use crate::repo::index::place::{BlockPlace, PackPlace};
@@ -100,6 +102,9 @@ pub enum Origin {
     Adopted(PackId),
     /// As before, but listed by a segment since.
     Listed(PackId),
+    /// A segment or pack that could not be read again when the cache was built anew: its numbers stay taken. If it
+    /// is still listed, it is read as a new source next time.
+    Lost,
 }
 
 /// One step by which the cache came to be. Steps are kept in order, with the pack numbers they gave, so that a
@@ -118,16 +123,29 @@ pub struct Source {
     pub covered_by: Option<SegmentId>,
 }
 
+/// Sources in one value.
+const SOURCES_PER_PART: usize = 40;
+
 impl Source {
-    /// Writes it as the n-th.
-    pub fn store(&self, cache: &Cache, number: u32) -> Result<(), Fault> {
+    /// Writes the parts that hold these positions.
+    pub fn store(cache: &Cache, all: &[Self], positions: impl IntoIterator<Item = usize>) -> Result<(), Fault> {
+        let parts: BTreeSet<usize> = positions.into_iter().map(|position| position / SOURCES_PER_PART).collect();
+        parts.into_iter().try_for_each(|part| {
+            let sources = all.iter().skip(part * SOURCES_PER_PART).take(SOURCES_PER_PART);
+            let bytes: Vec<u8> = sources.flat_map(|source| source.to_bytes()).collect();
+            cache.put(Key::Sources(part as u32), &bytes)
+        })
+    }
+
+    fn to_bytes(self) -> Vec<u8> {
         let (tag, id) = match self.origin {
             Origin::Segment(id) => (0u8, *id.as_bytes()),
             Origin::Adopted(id) => (1, *id.as_bytes()),
             Origin::Listed(id) => (2, *id.as_bytes()),
+            Origin::Lost => (3, [0; 32]),
         };
         let cover = self.covered_by.map(|id| *id.as_bytes());
-        let bytes = [
+        [
             &[tag, u8::from(cover.is_some())],
             id.as_slice(),
             &self.first_pack.to_be_bytes(),
@@ -135,32 +153,41 @@ impl Source {
             &self.new_packs.to_be_bytes(),
             &cover.unwrap_or_default(),
         ]
-        .concat();
-        cache.put(Key::Source(number), &bytes)
+        .concat()
     }
 
     /// Reads the first `count`.
     pub fn load_all(cache: &Cache, count: u32) -> Result<Vec<Self>, Fault> {
-        let load = |number| {
-            let bytes = cache.need(Key::Source(number))?;
-            Self::decode(&bytes).map_err(|why| Fault(why.to_string()))
-        };
-        (0..count).map(load).collect()
+        let (mut sources, mut part) = (Vec::new(), 0);
+        while sources.len() < count as usize {
+            let bytes = cache.need(Key::Sources(part))?;
+            let mut reader = Reader::new(&bytes);
+            let before = sources.len();
+            while reader.left() > 0 {
+                sources.push(Self::decode(&mut reader).map_err(|why| Fault(why.to_string()))?);
+            }
+            if sources.len() == before {
+                return Err(Fault("a part of the sources is empty".to_owned()));
+            }
+            part += 1;
+        }
+        // A fold that was cut off may have left some more.
+        sources.truncate(count as usize);
+        Ok(sources)
     }
 
-    fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
-        let mut reader = Reader::new(bytes);
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
         let (tag, covered) = (reader.u8()?, reader.u8()? == 1);
         let id = reader.array()?;
         let origin = match tag {
             0 => Origin::Segment(SegmentId::from_bytes(id)),
             1 => Origin::Adopted(PackId::from_bytes(id)),
             2 => Origin::Listed(PackId::from_bytes(id)),
+            3 => Origin::Lost,
             _ => return Err(Malformed("a source is of no known kind")),
         };
         let (first_pack, packs, new_packs) = (reader.u32()?, reader.u32()?, reader.u32()?);
         let cover = SegmentId::from_bytes(reader.array()?);
-        reader.end()?;
         Ok(Self { origin, first_pack, packs, new_packs, covered_by: covered.then_some(cover) })
     }
 }
@@ -274,6 +301,32 @@ mod tests {
         record.store(&cache).unwrap();
         assert_eq!(Record::load(&cache, id), Ok(Some(record)));
         assert_eq!(Record::load(&cache, RepositoryId::from_bytes([4; 16])), Ok(None));
+    }
+
+    #[test]
+    fn sources_read_back_in_order_and_none_beyond_the_count() {
+        let cache = cache();
+        let source = |number: u32| Source {
+            origin: match number % 4 {
+                0 => Origin::Segment(SegmentId::from_bytes([number as u8; 32])),
+                1 => Origin::Adopted(pack_id(u64::from(number))),
+                2 => Origin::Listed(pack_id(u64::from(number))),
+                _ => Origin::Lost,
+            },
+            first_pack: number * 3,
+            packs: 3,
+            new_packs: 2,
+            covered_by: (number % 5 == 0).then(|| SegmentId::from_bytes([9; 32])),
+        };
+        let mut all: Vec<_> = (0..100).map(source).collect();
+        Source::store(&cache, &all, 0..100).unwrap();
+        for count in [0, 1, 40, 41, 99, 100] {
+            assert_eq!(Source::load_all(&cache, count), Ok(all[..count as usize].to_vec()), "{count}");
+        }
+        all[63].origin = Origin::Lost;
+        Source::store(&cache, &all, [63]).unwrap();
+        assert_eq!(Source::load_all(&cache, 100), Ok(all));
+        assert!(Source::load_all(&cache, 101).is_err());
     }
 
     #[test]

@@ -194,8 +194,8 @@ impl Reading<'_> {
         }
     }
 
-    /// Notes that an object cannot be read, or fails if that is what was asked for or nothing else can be read
-    /// either.
+    /// Notes that an object cannot be read, or fails if that is what was asked for, or if the reason is not the
+    /// object's own.
     pub fn tolerate(&mut self, name: &ObjectName, error: RepoError) -> Result<(), RepoError> {
         let of_this_object = matches!(error, RepoError::Damaged { .. } | RepoError::Storage(_));
         if !of_this_object || self.strictness == Strictness::Strict {
@@ -210,18 +210,25 @@ impl Reading<'_> {
             return Err(RepoError::Interrupted.into());
         }
         builder.begin(source.origin);
-        let learned = match source.origin {
+        let read = match source.origin {
             Origin::Segment(id) => match Segment::load(self.repository, id) {
-                Ok(segment) => fold_packs(builder, id, &segment).map(|()| segment.pack_count()),
-                Err(_) => Ok(0),
+                Ok(segment) => Ok(fold_packs(builder, id, &segment)?),
+                Err(error) => Err(error),
             },
             Origin::Adopted(id) | Origin::Listed(id) => match self.read_table(id) {
-                Ok((bytes, table)) => builder.add(id, bytes, &table).map(|()| 1).map_err(Trouble::from),
-                Err(_) => Ok(0),
+                Ok((bytes, table)) => Ok(builder.add(id, bytes, &table)?),
+                Err(error) => Err(error),
             },
-        }?;
-        builder.skip(source.packs.saturating_sub(learned))?;
-        Ok(builder.end()?)
+            Origin::Lost => return Ok(builder.lose(source.packs)?),
+        };
+        match read {
+            Ok(()) => Ok(builder.end()?),
+            Err(RepoError::Damaged { .. } | RepoError::Storage(StorageError::NotFound { .. })) => {
+                Ok(builder.lose(source.packs)?)
+            }
+            // What cannot be reached now is not lost.
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn read_table(&self, id: PackId) -> Result<(u64, crate::repo::pack::PackTable), RepoError> {

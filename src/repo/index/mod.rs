@@ -95,7 +95,7 @@ impl Index {
             }
         };
         Ok(Self {
-            repository: handle(repository),
+            repository: repository.handle(),
             home,
             verdicts,
             view: RwLock::new(Arc::new(view)),
@@ -325,12 +325,6 @@ impl Index {
     fn unusable(&self, fault: &Fault) -> RepoError {
         connect::unusable(&self.home.sorting_folder(), fault)
     }
-}
-
-/// Another handle of the same repository.
-fn handle(repository: &Repository) -> Repository {
-    let (config, secrets) = (repository.config.clone(), Arc::clone(&repository.secrets));
-    Repository::with_secrets(Arc::clone(&repository.storage), config, secrets, repository.seams.clone())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

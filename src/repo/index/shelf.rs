@@ -42,8 +42,8 @@ pub trait Shelf: Send + Sync {
 pub enum Key {
     /// What all other values add up to.
     Record,
-    /// The n-th folded segment or adopted pack.
-    Source(u32),
+    /// A part of the list of folded segments and adopted packs.
+    Sources(u32),
     /// The number of a pack.
     Number(PackId),
     /// A part of a pack's blocks.
@@ -80,7 +80,7 @@ impl Key {
     pub fn to_bytes(self) -> Vec<u8> {
         match self {
             Self::Record => b"i".to_vec(),
-            Self::Source(number) => [b"s".as_slice(), &number.to_be_bytes()].concat(),
+            Self::Sources(number) => [b"s".as_slice(), &number.to_be_bytes()].concat(),
             Self::Number(id) => [b"n".as_slice(), id.as_bytes()].concat(),
             Self::Pack { number, part } => [b"p".as_slice(), &number.to_be_bytes(), &part.to_be_bytes()].concat(),
             Self::Run { run, part, number } => {

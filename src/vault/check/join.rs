@@ -33,7 +33,7 @@ pub fn run(
     let mut next = entries.next().transpose()?;
     let mut places = Vec::new();
     for (count, reference) in (0u64..).zip(references) {
-        if count % STRIDE == 0 && context.cancel.is_requested() {
+        if count.is_multiple_of(STRIDE) && context.cancel.is_requested() {
             return Err(VaultError::Interrupted);
         }
         let reference = reference?;

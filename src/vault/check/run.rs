@@ -123,7 +123,7 @@ impl Check<'_> {
     fn tree_set(&mut self, index: &Index, survey: &Survey) -> Result<TreeSet, VaultError> {
         let (mut trees, mut last) = (TreeSet::default(), None);
         for (count, entry) in (0u64..).zip(index.scan()) {
-            if count % join::STRIDE == 0 && self.context.cancel.is_requested() {
+            if count.is_multiple_of(join::STRIDE) && self.context.cancel.is_requested() {
                 return Err(VaultError::Interrupted);
             }
             let entry = entry?;

@@ -27,7 +27,8 @@ fn compare_part(shared: &Shared<'_>, part: &Part<'_>, pieces: &[Piece], buffer: 
     if job.in_place().is_none() || job.has_failed() || shared.record.must_stop() {
         return Vec::new();
     }
-    let for_writing = shared.pass == Pass::Write && !part.pieces.is_empty();
+    let may_change = !part.pieces.is_empty() || (job.layout.is_some() && !job.kept);
+    let for_writing = shared.pass == Pass::Write && may_change;
     let opened = job.folder.open().and_then(|folder| open_file(&*folder, &job.name, for_writing));
     let open: File = match opened {
         Ok((open, _)) => open.into(),

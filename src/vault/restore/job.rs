@@ -224,7 +224,7 @@ impl<'r> FileJob<'r> {
     fn open_to_finish(&self) -> io::Result<Arc<File>> {
         let untouched = !self.progress.touched.load(Ordering::Relaxed);
         match self.in_place() {
-            Some(found) if untouched && found.size == self.size => {
+            Some(found) if untouched && found.size == self.size && (self.kept || self.layout.is_none()) => {
                 Ok(Arc::new(open_file(&*self.folder.open()?, &self.name, false)?.0.into()))
             }
             _ => self.open(),
@@ -275,11 +275,12 @@ impl<'r> FileJob<'r> {
 
     /// Removes what was written of a file that will not be whole.
     fn discard(&self) {
-        if self.shared.pass == Pass::Write && self.progress.touched.swap(false, Ordering::Relaxed) {
-            if let Ok(folder) = self.folder.open() {
-                // If even that fails its failure is listed anyway.
-                let _ = unlink(&*folder, &self.name);
-            }
+        if self.shared.pass == Pass::Write
+            && self.progress.touched.swap(false, Ordering::Relaxed)
+            && let Ok(folder) = self.folder.open()
+        {
+            // If even that fails its failure is listed anyway.
+            let _ = unlink(&*folder, &self.name);
         }
     }
 

@@ -90,15 +90,14 @@ impl<'r> LinkGroup<'r> {
             return Ok(true);
         }
         let (first, other) = (self.folder.open()?, job.folder.open()?);
-        if job.folder.state.existed {
-            if let Some(there) = room::look(other.as_fd(), &job.name)? {
-                let same = lstat_at(first.as_fd(), self.name.as_c_str());
-                let same = same.is_ok_and(|first| (first.device, first.inode) == (there.device, there.inode));
-                if same || self.shared.keeps_existing() {
-                    return Ok(false);
-                }
-                room::clear(self.shared, other.as_fd(), &job.name, &there)?;
+        let there = if job.folder.state.existed { room::look(other.as_fd(), &job.name)? } else { None };
+        if let Some(there) = there {
+            let same = lstat_at(first.as_fd(), self.name.as_c_str());
+            let same = same.is_ok_and(|first| (first.device, first.inode) == (there.device, there.inode));
+            if same || self.shared.keeps_existing() {
+                return Ok(false);
             }
+            room::clear(self.shared, other.as_fd(), &job.name, &there)?;
         }
         if self.shared.pass == Pass::Write {
             link(&*first, &self.name, &*other, &job.name)?;

@@ -1,0 +1,176 @@
+//! A repository of very many tiny chunks, in real sealed packs with real segments, trees and a snapshot: what a
+//! repository of a hundred thousand times the size looks like to everything but the disk.
+
+use dssvault::base::clock::Timestamp;
+use dssvault::base::id::{ChunkId, NodeId, SessionId, SnapshotId};
+use dssvault::base::random::array;
+use dssvault::codec::compress::Deflater;
+use dssvault::repo::crypt::Sealer;
+use dssvault::repo::index::{ListedPack, segment};
+use dssvault::repo::pack::writer::{OpenBlock, PackWriter};
+use dssvault::repo::pack::{BlockCodec, ChunkInfo};
+use dssvault::repo::secrets::{Content, IdDomain, IdKey, IdOwner};
+use dssvault::repo::session::{Session, SessionStart};
+use dssvault::repo::snapshot::{Consistency, Counts, Exclusions, Manifest, Member};
+use dssvault::repo::tree::writer::{DirectoryWriter, TreeSink, encode_entry, file_content};
+use dssvault::repo::tree::{Entry, EntryKind, Owner};
+use dssvault::repo::{RepoError, Repository};
+
+/// Plaintext bytes of a chunk.
+const CHUNK_BYTES: usize = 24;
+/// Chunks of a block: 400 KB of plaintext.
+const BLOCK_CHUNKS: usize = 16 << 10;
+/// Chunks of a pack, and of a segment, at most: a table of 9 MB.
+const PACK_CHUNKS: usize = 256 << 10;
+/// Stored bytes of a pack, about.
+const PACK_BYTES: u64 = 32 << 20;
+/// Chunks of a file.
+const FILE_CHUNKS: u64 = 64 << 10;
+
+/// Writes a snapshot of `chunks` distinct tiny chunks into the repository.
+pub fn write(repository: &Repository, chunks: u64) -> Result<SnapshotId, RepoError> {
+    let entropy = &*repository.seams.entropy;
+    let (session, node) = (SessionId::from_bytes(array(entropy)), NodeId::from_bytes(array(entropy)));
+    let keys = repository.secrets.epoch(repository.config.epoch).expect("an owner knows the current epoch");
+    let (writer, key) = (repository.secrets.owner_writer(), &repository.config.public_key);
+    let sealer = Sealer::begin(repository.id(), keys, writer, session, key, repository.seams.entropy.clone())
+        .expect("the configuration holds a usable key");
+    let start = SessionStart { node, parent: None, host: "generator".to_owned() };
+    let session = Session::begin(repository, &sealer, start)?;
+    let mut data = Stream::new(repository, &sealer, IdDomain { content: Content::Data, owner: IdOwner::Shared });
+    let mut trees = Stream::new(repository, &sealer, IdDomain { content: Content::Tree, owner: IdOwner::Node(node) });
+    let mut directory = DirectoryWriter::default();
+    let mut files = 0;
+    for first in (0..chunks).step_by(FILE_CHUNKS as usize) {
+        let count = FILE_CHUNKS.min(chunks - first);
+        let ids = (first..first + count).map(|number| data.store(format!("{number:0CHUNK_BYTES$}").as_bytes()));
+        let content = file_content(ids.collect::<Result<_, _>>()?, &mut trees)?;
+        let name = format!("file-{files:08}").into_bytes();
+        let entry = Entry { content: Some(content), size: count * CHUNK_BYTES as u64, ..file(name) };
+        directory.push(&entry.name, &encode_entry(&entry), &mut trees)?;
+        files += 1;
+    }
+    let root = directory.finish(&mut trees)?;
+    data.finish()?;
+    trees.finish()?;
+    let counts = Counts { files, directories: 1, bytes: chunks * CHUNK_BYTES as u64, ..Counts::default() };
+    session.commit(manifest(repository, &session, node, root, counts), &[])
+}
+
+/// Chunks of one id domain on their way into packs.
+struct Stream<'a> {
+    repository: &'a Repository,
+    sealer: &'a Sealer,
+    domain: IdDomain,
+    key: IdKey,
+    deflater: Deflater,
+    bytes: Vec<u8>,
+    chunks: Vec<ChunkInfo>,
+    pack: Option<PackWriter>,
+    packed: usize,
+    unlisted: Vec<ListedPack>,
+}
+
+impl<'a> Stream<'a> {
+    fn new(repository: &'a Repository, sealer: &'a Sealer, domain: IdDomain) -> Self {
+        Self {
+            repository,
+            sealer,
+            domain,
+            key: repository.secrets.id_key(domain),
+            deflater: Deflater::new(1).expect("a compressor can be made"),
+            bytes: Vec::new(),
+            chunks: Vec::new(),
+            pack: None,
+            packed: 0,
+            unlisted: Vec::new(),
+        }
+    }
+
+    fn end_block(&mut self) -> Result<(), RepoError> {
+        if self.chunks.is_empty() {
+            return Ok(());
+        }
+        let (bytes, chunks) = (std::mem::take(&mut self.bytes), std::mem::take(&mut self.chunks));
+        let raw_bytes = bytes.len() as u32;
+        let mut packed = Vec::new();
+        let shrunk = self.deflater.deflate(&bytes, &mut packed);
+        let (codec, bytes) = if shrunk { (BlockCodec::Zstd, packed) } else { (BlockCodec::Raw, bytes) };
+        let mut pack = match self.pack.take() {
+            Some(pack) => pack,
+            None => PackWriter::begin(&*self.repository.storage, self.sealer, self.domain)?,
+        };
+        self.packed += chunks.len();
+        pack.append(OpenBlock { codec, raw_bytes, bytes, chunks })?;
+        let full = self.packed >= PACK_CHUNKS || pack.is_full(PACK_BYTES);
+        self.pack = Some(pack);
+        if full { self.end_pack() } else { Ok(()) }
+    }
+
+    fn end_pack(&mut self) -> Result<(), RepoError> {
+        self.packed = 0;
+        let Some(pack) = self.pack.take() else { return Ok(()) };
+        let signing = self.repository.secrets.signing();
+        let written = pack.finish(&signing, &*self.repository.seams.entropy)?;
+        self.unlisted.push((written.id, written.bytes, written.table));
+        segment::write(self.repository, self.sealer, &signing, &std::mem::take(&mut self.unlisted)).map(drop)
+    }
+
+    fn finish(mut self) -> Result<(), RepoError> {
+        self.end_block()?;
+        self.end_pack()
+    }
+}
+
+impl TreeSink for Stream<'_> {
+    fn store(&mut self, plaintext: &[u8]) -> Result<ChunkId, RepoError> {
+        if self.chunks.len() == BLOCK_CHUNKS || self.bytes.len() + plaintext.len() > 1 << 20 {
+            self.end_block()?;
+        }
+        let id = self.key.id(plaintext);
+        self.bytes.extend_from_slice(plaintext);
+        self.chunks.push(ChunkInfo { id, length: plaintext.len() as u32 });
+        Ok(id)
+    }
+}
+
+fn file(name: Vec<u8>) -> Entry {
+    Entry {
+        name,
+        kind: EntryKind::File,
+        mode: 0o644,
+        owner: Owner { uid: 0, gid: 0, user: None, group: None },
+        mtime: Timestamp::default(),
+        ctime: Timestamp::default(),
+        size: 0,
+        hard_link: None,
+        target: None,
+        xattrs: None,
+        device: None,
+        content: None,
+        tree: None,
+    }
+}
+
+fn manifest(repository: &Repository, session: &Session<'_>, node: NodeId, root: ChunkId, counts: Counts) -> Manifest {
+    let now = repository.seams.clock.now();
+    Manifest {
+        time: now,
+        ended: now,
+        node,
+        label: "generator".to_owned(),
+        host: "generator".to_owned(),
+        user: "generator".to_owned(),
+        members: vec![Member { kind: "path".to_owned(), name: "/tiny".to_owned() }],
+        root,
+        consistency: Consistency::Live,
+        counts,
+        problems: Vec::new(),
+        problem_count: 0,
+        exclusions: Exclusions::default(),
+        tags: Vec::new(),
+        program: "generator".to_owned(),
+        parent: None,
+        session: session.id(),
+    }
+}
