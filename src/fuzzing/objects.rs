@@ -12,8 +12,8 @@ use crate::fuzzing::targets::cbor_survives;
 use crate::repo::RepoError;
 use crate::repo::index::segment::{self, Segment};
 use crate::repo::journal::{Entry as Said, Facts, Objects, Record, Since};
-use crate::repo::keys::slot::{Method, Role, Slot, SlotInfo};
 use crate::repo::keys::SlotCosts;
+use crate::repo::keys::slot::{Method, Role, Slot, SlotInfo};
 use crate::repo::pack::PackTable;
 use crate::repo::pack::reader::{open_table, open_trailer};
 use crate::repo::plain;
@@ -212,4 +212,3 @@ pub(super) fn forest_seeds() -> Vec<Vec<u8>> {
     let child = Child { first: b"config".to_vec(), id: ChunkId::from_bytes([1; 32]) };
     vec![forest(std::slice::from_ref(&leaf)), forest(&[cbor(&Node::Spine(vec![child])), leaf])]
 }
-

@@ -7,8 +7,6 @@
     clippy::unwrap_used,
     reason = "helpers of tests may fail and speak as tests may; clippy.toml reaches only into #[test] functions"
 )]
-#[path = "../support/awkward_tree.rs"]
-mod awkward_tree;
 
 #[path = "../support/awkward_tree.rs"]
 mod awkward_tree;
@@ -26,6 +24,10 @@ mod skip;
 mod strace;
 #[path = "../support/tree_diff.rs"]
 mod tree_diff;
+#[path = "../support/vector_maker.rs"]
+mod vector_maker;
+#[path = "../support/vector_objects_maker.rs"]
+mod vector_objects_maker;
 
 mod browse_dump;
 mod browse_select;
@@ -38,19 +40,11 @@ mod cli_init;
 mod cli_passwords;
 mod cli_reading;
 mod cli_usage;
-#[path = "../support/conformance.rs"]
-mod conformance;
-mod envelope_flips;
-mod envelope_vectors;
-#[path = "../support/faulty_disk.rs"]
-mod faulty_disk;
 mod envelope_flips;
 mod envelope_vectors;
 mod fidelity;
 mod flip;
 mod fuzz_replay;
-#[path = "../support/handmade.rs"]
-mod handmade;
 mod index_damage;
 mod index_killed;
 mod index_lookup;
@@ -70,13 +64,5 @@ mod restore_options;
 mod storage_conformance;
 mod storage_faulty_disk;
 mod storage_order;
-#[path = "../support/strace.rs"]
-mod strace;
-#[path = "../support/tree_diff.rs"]
-mod tree_diff;
-#[path = "../support/vector_maker.rs"]
-mod vector_maker;
 mod vector_objects;
-#[path = "../support/vector_objects_maker.rs"]
-mod vector_objects_maker;
 mod vector_repository;

@@ -225,10 +225,8 @@ impl<'a> Run<'a> {
         let mut next = || made.next().unwrap();
         let (properties, empty, inner, sparse, two) = (next(), next(), next(), next(), next());
         assert_eq!(two.content.as_ref().unwrap().ids.len(), 2, "the file of two chunks has two");
-        let link = Entry {
-            target: Some(b"config/dip.properties".to_vec()),
-            ..entry(b"link", EntryKind::Symlink, 0o777)
-        };
+        let link =
+            Entry { target: Some(b"config/dip.properties".to_vec()), ..entry(b"link", EntryKind::Symlink, 0o777) };
         let demo = [
             directory(b"config", &[properties], trees),
             empty,

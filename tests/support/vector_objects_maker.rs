@@ -13,6 +13,7 @@ use dssvault::repo::Repository;
 use dssvault::repo::crypt::Sealer;
 use dssvault::repo::index::segment;
 use dssvault::repo::pack::{BlockCodec, BlockInfo, ChunkInfo, PackTable};
+use dssvault::repo::plain;
 use dssvault::repo::repository::Seams;
 use dssvault::repo::sealed::{self, Target};
 use dssvault::repo::secrets::{Content, IdDomain, IdOwner};
@@ -20,7 +21,6 @@ use dssvault::repo::snapshot::SnapshotRecord;
 use dssvault::repo::tree::node::Node;
 use dssvault::repo::tree::writer::encode_entry;
 use dssvault::repo::tree::{Entry, EntryKind, Extent, FileContent};
-use dssvault::repo::plain;
 use serde_json::json;
 
 use crate::vector_maker::{Still, entry, password};
@@ -56,7 +56,8 @@ pub fn write_all(folder: &Path) {
 impl Maker<'_> {
     fn write(&self, file: &str, about: &str, read_as: &str, bytes: &[u8], wanted: (&str, &str)) {
         let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        let mut vector = json!({ "about": about, "read_as": read_as, "error": wanted.0, "says": wanted.1, "bytes": hex });
+        let mut vector =
+            json!({ "about": about, "read_as": read_as, "error": wanted.0, "says": wanted.1, "bytes": hex });
         if read_as == "snapshot" {
             vector["name"] = json!(OURS.to_string());
         }
@@ -113,7 +114,12 @@ impl Maker<'_> {
             table.blocks[0].stored_bytes += 1;
             table.encode()
         };
-        write("pack_table_does_not_fit", "blocks end behind the table's begin", &self.pack(other, as_is), "does not fit");
+        write(
+            "pack_table_does_not_fit",
+            "blocks end behind the table's begin",
+            &self.pack(other, as_is),
+            "does not fit",
+        );
         let mut newer = good;
         newer[9] = 2;
         self.write("pack_version", "layout version 2", "pack", &newer, ("TooNew", "version 2"));
@@ -262,4 +268,3 @@ fn good_table(header_bytes: u32) -> PackTable {
     table.blocks.push(BlockInfo { stored_bytes: 23, raw_bytes: 7, codec: BlockCodec::Raw, chunks });
     table
 }
-
