@@ -18,9 +18,9 @@ pub fn patterns(path: &Path) -> Result<Vec<String>, CliError> {
 /// Owner rules, one to a line: `user:OLD:NEW` or `group:OLD:NEW`.
 pub fn owner_map(path: &Path) -> Result<Vec<OwnerRule>, CliError> {
     let text = read(path, "the owner map")?;
-    lines(&text)
-        .map(|(number, line)| {
-            owner_rule(line).ok_or_else(|| {
+    owner_rules(&text)
+        .map(|(number, line, rule)| {
+            rule.ok_or_else(|| {
                 CliError::usage(
                     format!("line {number} of the owner map {} is `{line}`", path.display()),
                     "write `user:OLD:NEW` or `group:OLD:NEW`, each a name or a number",
@@ -28,6 +28,11 @@ pub fn owner_map(path: &Path) -> Result<Vec<OwnerRule>, CliError> {
             })
         })
         .collect()
+}
+
+/// The lines of an owner map that count, with their numbers from 1, and the rule each is, if it is one.
+pub fn owner_rules(text: &str) -> impl Iterator<Item = (usize, &str, Option<OwnerRule>)> {
+    lines(text).map(|(number, line)| (number, line, owner_rule(line)))
 }
 
 fn owner_rule(line: &str) -> Option<OwnerRule> {

@@ -18,6 +18,13 @@ mod table;
 mod text;
 mod views;
 
+/// Parsers of what users write, for the fuzzer.
+#[cfg(feature = "testing")]
+pub mod fuzz {
+    pub use crate::cli::lists::owner_rules;
+    pub use crate::cli::snapshot::SnapshotPath;
+}
+
 use std::ffi::OsString;
 use std::process::ExitCode;
 

@@ -5,6 +5,8 @@
 //! compares the three lists.
 
 mod keyring;
+mod local;
+mod objects;
 mod seeds;
 mod targets;
 
@@ -22,17 +24,27 @@ pub struct Target {
 /// All of them.
 pub const TARGETS: &[Target] = &[
     Target { name: "config_body", run: targets::config_body, seeds: seeds::config_body },
+    Target { name: "exclude_patterns", run: local::exclude_patterns, seeds: local::exclude_seeds },
     Target { name: "header", run: targets::header, seeds: seeds::header },
-    Target { name: "index_segment", run: targets::index_segment, seeds: seeds::index_segment },
+    Target { name: "heads", run: local::heads, seeds: local::heads_seeds },
+    Target { name: "index_segment", run: objects::index_segment, seeds: objects::segment_seeds },
     Target { name: "inflate", run: targets::inflate, seeds: seeds::inflate },
+    Target { name: "journal_entry", run: objects::journal_entry, seeds: objects::journal_seeds },
+    Target { name: "last_state", run: local::last_state, seeds: local::last_state_seeds },
     Target { name: "object_name", run: targets::object_name, seeds: seeds::object_name },
+    Target { name: "owner_map", run: local::owner_map, seeds: local::owner_map_seeds },
+    Target { name: "pack_open", run: objects::pack_open, seeds: objects::pack_open_seeds },
     Target { name: "pack_table", run: targets::pack_table, seeds: seeds::pack_table },
     Target { name: "plain_object", run: targets::plain_object, seeds: seeds::plain_object },
     Target { name: "sealed_object", run: targets::sealed_object, seeds: seeds::sealed_object },
     Target { name: "sealed_payload", run: targets::sealed_payload, seeds: seeds::sealed_payload },
+    Target { name: "session_record", run: objects::session_record, seeds: objects::session_seeds },
+    Target { name: "slot_body", run: objects::slot_body, seeds: objects::slot_seeds },
     Target { name: "snapshot_record", run: targets::snapshot_record, seeds: seeds::snapshot_record },
+    Target { name: "snapshot_spec", run: local::snapshot_spec, seeds: local::snapshot_spec_seeds },
     Target { name: "timestamp", run: targets::timestamp, seeds: seeds::timestamp },
     Target { name: "tree_node", run: targets::tree_node, seeds: seeds::tree_node },
+    Target { name: "tree_reader", run: objects::tree_reader, seeds: objects::forest_seeds },
 ];
 
 /// Runs the target of this name; an unknown name is an error of the caller and panics.

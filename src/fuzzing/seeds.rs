@@ -51,12 +51,6 @@ pub(super) fn sealed_payload() -> Vec<Vec<u8>> {
     vec![raw_payload(b"a body"), raw_payload(b""), zstd]
 }
 
-pub(super) fn index_segment() -> Vec<Vec<u8>> {
-    let tables = pack_table().into_iter().filter_map(|table| PackTable::decode(&table).ok());
-    let packs: Vec<_> = tables.zip(1..).map(|(table, byte)| (PackId::from_bytes([byte; 32]), 1 << 20, table)).collect();
-    vec![segment::encode(&[], &packs), segment::encode(&[SegmentId::from_bytes([7; 32])], &packs[..1])]
-}
-
 pub(super) fn pack_table() -> Vec<Vec<u8>> {
     let chunk = |byte, length| ChunkInfo { id: ChunkId::from_bytes([byte; 32]), length };
     let tree = IdDomain { content: Content::Tree, owner: IdOwner::Node(NodeId::from_bytes([9; 16])) };
@@ -202,7 +196,7 @@ fn without_checksum(mut stored: Vec<u8>) -> Vec<u8> {
     stored
 }
 
-fn cbor<T: minicbor::Encode<()>>(value: &T) -> Vec<u8> {
+pub(super) fn cbor<T: minicbor::Encode<()>>(value: &T) -> Vec<u8> {
     let bytes = minicbor::to_vec(value).unwrap_or_default();
     assert!(!bytes.is_empty(), "a seed can be encoded");
     bytes

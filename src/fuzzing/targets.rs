@@ -66,15 +66,6 @@ pub(super) fn sealed_payload(data: &[u8]) {
     let _ = sealed::decode(&keyring.opener, &signers, &name, &stored);
 }
 
-pub(super) fn index_segment(data: &[u8]) {
-    if let Ok(segment) = Segment::parse(data.to_vec()) {
-        let packs: Vec<_> = segment.packs().flatten().collect();
-        assert_eq!(packs.len(), segment.pack_count() as usize, "a segment that parses has only packs that do");
-        let bytes = segment::encode(segment.inputs(), &packs);
-        assert!(Segment::parse(bytes).is_ok(), "what was read can be written");
-    }
-}
-
 pub(super) fn pack_table(data: &[u8]) {
     if let Ok(table) = PackTable::decode(data) {
         let bytes = table.encode();
@@ -142,7 +133,7 @@ pub(super) fn timestamp(data: &[u8]) {
 }
 
 /// Decodes; whatever was accepted must come back equal from its own encoding.
-fn cbor_survives<T>(data: &[u8]) -> Option<T>
+pub(super) fn cbor_survives<T>(data: &[u8]) -> Option<T>
 where
     T: for<'b> minicbor::Decode<'b, ()> + minicbor::Encode<()> + PartialEq + std::fmt::Debug,
 {

@@ -74,6 +74,12 @@ pub fn find(repository: &Repository, wanted: &str, filter: &Filter) -> Result<Li
     find::run(repository, wanted, filter)
 }
 
+/// Whether some snapshot could be meant by this text, for the fuzzer.
+#[cfg(feature = "testing")]
+pub fn could_name_a_snapshot(text: &str) -> bool {
+    find::is_understood(text)
+}
+
 /// Walks the tree below `subpath` (empty: all) in order, calling `visit` with each path (raw bytes, from the root
 /// of the snapshot, no leading slash) and entry; `visit` returning `false` for a directory skips what is below it.
 /// A `subpath` that is no directory is visited itself.

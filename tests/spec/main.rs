@@ -26,6 +26,10 @@ mod skip;
 mod strace;
 #[path = "../support/tree_diff.rs"]
 mod tree_diff;
+#[path = "../support/vector_maker.rs"]
+mod vector_maker;
+#[path = "../support/vector_objects_maker.rs"]
+mod vector_objects_maker;
 
 mod browse_dump;
 mod browse_select;
@@ -70,3 +74,5 @@ mod roundtrip_property;
 mod storage_conformance;
 mod storage_faulty_disk;
 mod storage_order;
+mod vector_objects;
+mod vector_repository;

@@ -142,13 +142,7 @@ impl Machine {
     }
 
     /// How the snapshot, brought back, differs from a plain copy of its source.
-    pub fn misses(
-        &self,
-        store: &Arc<dyn Storage>,
-        folders: &Folders,
-        manifest: &Manifest,
-        copy: &Path,
-    ) -> Vec<String> {
+    pub fn misses(&self, store: &Arc<dyn Storage>, folders: &Folders, manifest: &Manifest, copy: &Path) -> Vec<String> {
         let target = self.path("target");
         let _ = std::fs::remove_dir_all(&target);
         let context = Context { progress: &Silent, cancel: &self.cancel, folders };

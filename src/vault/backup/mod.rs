@@ -22,6 +22,8 @@ use crate::base::id::SnapshotId;
 use crate::repo::snapshot::Manifest;
 
 pub use run::run;
+#[cfg(feature = "testing")]
+pub use state::fuzz as fuzz_state;
 
 /// What to back up.
 #[derive(Debug, Clone, PartialEq, Eq)]

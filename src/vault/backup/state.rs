@@ -132,7 +132,7 @@ impl RecordBuilder {
 
 /// Reads a state file from front to back.
 pub struct StateReader {
-    file: BufReader<File>,
+    file: Box<dyn Read + Send>,
     inflater: Inflater,
     page: Arc<Vec<u8>>,
     at: usize,
@@ -144,7 +144,10 @@ pub struct StateReader {
 impl StateReader {
     /// Opens a state file; `None` if there is none of this repository that begins soundly.
     pub fn open(path: &Path, repository: RepositoryId) -> Option<Self> {
-        let mut file = BufReader::with_capacity(64 << 10, File::open(path).ok()?);
+        Self::begin(Box::new(BufReader::with_capacity(64 << 10, File::open(path).ok()?)), repository)
+    }
+
+    fn begin(mut file: Box<dyn Read + Send>, repository: RepositoryId) -> Option<Self> {
         let mut header = [0u8; HEADER_BYTES];
         file.read_exact(&mut header).ok()?;
         let mut reader = Reader::new(&header);
@@ -270,6 +273,58 @@ impl Drop for StateWriter {
     fn drop(&mut self) {
         // After `finish` the name is gone already.
         let _ = std::fs::remove_file(&self.temporary);
+    }
+}
+
+/// Reading whatever stands in a state file, for the fuzzer.
+#[cfg(feature = "testing")]
+pub mod fuzz {
+    use std::io::Cursor;
+
+    use super::{ChunkId, END, Fingerprint, MAGIC, RecordBuilder, RepositoryId, SnapshotId, StateReader, plain_hash};
+
+    const REPOSITORY: RepositoryId = RepositoryId::from_bytes([1; 16]);
+
+    /// Reads the bytes as a file, and as what one page of a sound file holds; returns how many entries there were.
+    pub fn read(data: &[u8]) -> usize {
+        [data.to_vec(), file(data)].into_iter().map(entries_of).sum()
+    }
+
+    fn entries_of(file: Vec<u8>) -> usize {
+        let begin = || StateReader::begin(Box::new(Cursor::new(file.clone())), REPOSITORY);
+        let Some(mut state) = begin() else { return 0 };
+        let mut entries = 0;
+        while let Some(record) = state.next.take() {
+            if let Ok((_, _, found)) = record.parse() {
+                entries += found.count();
+            }
+            state.next = state.advance();
+        }
+        for path in [b"a/b".as_slice(), b"a", b""] {
+            let found = begin().and_then(|mut state| state.seek(path));
+            assert!(found.is_none_or(|record| record.parse().is_ok_and(|(found, _, _)| found == path)));
+        }
+        entries
+    }
+
+    /// Records of two directories, as a page holds them.
+    pub fn page() -> Vec<u8> {
+        let mut page = Vec::new();
+        for path in [b"a/b".as_slice(), b"a"] {
+            let mut record = RecordBuilder::default();
+            record.push(b"entry", Fingerprint([7; Fingerprint::BYTES]), b"encoded");
+            let record = record.finish(path, ChunkId::from_bytes([3; 32]));
+            page.extend_from_slice(&(record.len() as u32).to_be_bytes());
+            page.extend_from_slice(&record);
+        }
+        page
+    }
+
+    /// A sound file with one page that is not compressed.
+    pub fn file(page: &[u8]) -> Vec<u8> {
+        let length = (page.len() as u32).to_be_bytes();
+        let header = [MAGIC.as_slice(), REPOSITORY.as_bytes(), SnapshotId::from_bytes([2; 16]).as_bytes()].concat();
+        [header.as_slice(), &length, &length, &plain_hash(page), page, &END.to_be_bytes()].concat()
     }
 }
 

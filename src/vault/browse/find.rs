@@ -42,6 +42,12 @@ fn parse(text: &str) -> Option<Wanted> {
     is_prefix.then_some(Wanted::Prefix(prefix))
 }
 
+/// Whether the text is of one of the forms.
+#[cfg(feature = "testing")]
+pub fn is_understood(text: &str) -> bool {
+    parse(text).is_some()
+}
+
 fn lookup(why: SnapshotLookup) -> VaultError {
     VaultError::Repo(RepoError::Snapshot(why))
 }

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
-"""Checks the good vectors of this folder without dssvault, from docs/format.md alone.
+"""Checks the good vectors of this folder without dssvault.
 
-Needs from PyPI: kyber-py cryptography blake3 argon2-cffi cbor2 mnemonic zstandard
+It was written beside the crate, with its code at hand: it shows that other implementations of every primitive come to
+the same bytes, not that the document suffices. tests/stranger/read_snapshot.py is for that. tests/stranger/run runs
+both; tests/stranger/requirements.txt names what is needed from PyPI.
 """
 
 import hashlib
