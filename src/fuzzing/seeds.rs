@@ -1,12 +1,11 @@
 //! Small well-formed inputs, so that the fuzzer need not discover the format from nothing.
 
 use crate::base::clock::Timestamp;
-use crate::base::id::{ChunkId, NodeId, PackId, SegmentId, SnapshotId};
+use crate::base::id::{ChunkId, NodeId, SnapshotId};
 use crate::base::object::{ObjectKind, ObjectName};
 use crate::codec::compress::Deflater;
 use crate::fuzzing::keyring::{Keyring, REPOSITORY, SESSION};
 use crate::repo::config::{CreateMethod, RepositoryConfig};
-use crate::repo::index::segment;
 use crate::repo::pack::{BlockCodec, BlockInfo, ChunkInfo, PackTable};
 use crate::repo::plain;
 use crate::repo::secrets::{Content, IdDomain, IdOwner};

@@ -8,7 +8,6 @@ use crate::codec::wire::Reader;
 use crate::fuzzing::keyring::{Keyring, REPOSITORY, with_hash};
 use crate::repo::config::RepositoryConfig;
 use crate::repo::header::Header;
-use crate::repo::index::segment::{self, Segment};
 use crate::repo::pack::PackTable;
 use crate::repo::plain::Unverified;
 use crate::repo::sealed;
