@@ -91,9 +91,14 @@ impl Machine {
     pub fn found_on_disk(&self, name: &str) -> Arc<dyn Storage> {
         let root = self.path(name);
         LocalStore::create_layout(&root, Modes::default()).unwrap();
-        let store: Arc<dyn Storage> = Arc::new(LocalStore::open(&root, CreateMethod::HardLink).unwrap());
+        let store = self.store_on_disk(name);
         found_in(&*store);
         store
+    }
+
+    /// The same, which is there already.
+    pub fn store_on_disk(&self, name: &str) -> Arc<dyn Storage> {
+        Arc::new(LocalStore::open(self.path(name), CreateMethod::HardLink).unwrap())
     }
 
     /// The program, on the repository in a place of this machine, with cache and state of its own.
@@ -142,7 +147,25 @@ impl Machine {
     }
 
     /// How the snapshot, brought back, differs from a plain copy of its source.
-    pub fn misses(&self, store: &Arc<dyn Storage>, folders: &Folders, manifest: &Manifest, copy: &Path) -> Vec<String> {
+    pub fn misses(
+        &self,
+        store: &Arc<dyn Storage>,
+        folders: &Folders,
+        manifest: &Manifest,
+        copy: &Path,
+    ) -> Vec<String> {
+        self.misses_of(store, folders, manifest, &self.source(), copy)
+    }
+
+    /// The same for a snapshot of another source.
+    pub fn misses_of(
+        &self,
+        store: &Arc<dyn Storage>,
+        folders: &Folders,
+        manifest: &Manifest,
+        source: &Path,
+        copy: &Path,
+    ) -> Vec<String> {
         let target = self.path("target");
         let _ = std::fs::remove_dir_all(&target);
         let context = Context { progress: &Silent, cancel: &self.cancel, folders };
@@ -152,7 +175,7 @@ impl Machine {
         match report {
             Ok(report) => {
                 let failures = report.failures.iter().map(|failure| format!("{}: {}", failure.path, failure.cause));
-                failures.chain(differences(copy, &restored(&target, &self.source()))).collect()
+                failures.chain(differences(copy, &restored(&target, source))).collect()
             }
             Err(error) => vec![error.to_string()],
         }
