@@ -18,22 +18,65 @@ use crate::machine::{Machine, found_in, noise};
 /// What somebody does to the tree. What cannot be done at that moment is not done.
 #[derive(Debug, Clone)]
 enum Edit {
-    Create { at: usize, seed: u64, bytes: usize },
-    Overwrite { at: usize, offset: u64, seed: u64 },
+    Create {
+        at: usize,
+        seed: u64,
+        bytes: usize,
+    },
+    Overwrite {
+        at: usize,
+        offset: u64,
+        seed: u64,
+    },
     /// Other content of the same size, and the old modification time put back.
-    Disguise { at: usize, seed: u64 },
-    Append { at: usize, bytes: usize },
-    Truncate { at: usize, bytes: u64 },
-    Rename { from: usize, to: usize },
+    Disguise {
+        at: usize,
+        seed: u64,
+    },
+    Append {
+        at: usize,
+        bytes: usize,
+    },
+    Truncate {
+        at: usize,
+        bytes: u64,
+    },
+    Rename {
+        from: usize,
+        to: usize,
+    },
     /// Written beside and moved over, as editors do.
-    Replace { at: usize, seed: u64, bytes: usize },
-    Remove { at: usize },
-    Mode { at: usize, mode: u32 },
-    Touch { at: usize, nanos: u32 },
-    Symlink { at: usize, target: usize },
-    HardLink { from: usize, to: usize },
-    Folder { at: usize },
-    Attribute { at: usize, value: u8 },
+    Replace {
+        at: usize,
+        seed: u64,
+        bytes: usize,
+    },
+    Remove {
+        at: usize,
+    },
+    Mode {
+        at: usize,
+        mode: u32,
+    },
+    Touch {
+        at: usize,
+        nanos: u32,
+    },
+    Symlink {
+        at: usize,
+        target: usize,
+    },
+    HardLink {
+        from: usize,
+        to: usize,
+    },
+    Folder {
+        at: usize,
+    },
+    Attribute {
+        at: usize,
+        value: u8,
+    },
 }
 
 const FOLDERS: [&str; 4] = ["", "a/", "a/b/", "z\u{e9}/"];

@@ -147,13 +147,7 @@ impl Machine {
     }
 
     /// How the snapshot, brought back, differs from a plain copy of its source.
-    pub fn misses(
-        &self,
-        store: &Arc<dyn Storage>,
-        folders: &Folders,
-        manifest: &Manifest,
-        copy: &Path,
-    ) -> Vec<String> {
+    pub fn misses(&self, store: &Arc<dyn Storage>, folders: &Folders, manifest: &Manifest, copy: &Path) -> Vec<String> {
         self.misses_of(store, folders, manifest, &self.source(), copy)
     }
 
