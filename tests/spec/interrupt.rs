@@ -78,7 +78,7 @@ fn a_backup_of_many_small_files_ends_soon_too() {
 fn a_stream_that_says_nothing_does_not_hold_the_program() {
     let machine = Machine::new();
     let store = machine.found_on_disk("vault");
-    for arguments in [["backup", "-"].as_slice(), ["backup", "--command", "sleep 30"].as_slice()] {
+    for arguments in [["backup", "-"].as_slice(), ["backup", "--command", "exec sleep 30"].as_slice()] {
         let before = machine.objects_on_disk("vault", "sessions").len();
         let mut program = machine.program("vault", arguments);
         let mut child = program.stdin(Stdio::piped()).spawn().unwrap();
