@@ -58,7 +58,7 @@ impl Trial {
     }
 
     fn generate(&self, chunks: u64) {
-        let (storage, create) = self.location().new_store().unwrap();
+        let (storage, create) = self.location().new_store(None).unwrap();
         init::create(Arc::clone(&storage), create, &password(), false, &system_seams()).unwrap();
         tiny_chunks::write(&self.open(), chunks).unwrap();
         for number in 0..1000 {

@@ -3,7 +3,6 @@
 pub mod demo;
 pub mod error;
 pub mod folders;
-pub mod limits;
 pub mod open;
 pub mod password;
 

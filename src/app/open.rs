@@ -9,9 +9,11 @@ use crate::app::AppError;
 use crate::app::folders::FolderRoots;
 use crate::base::cancel::Cancel;
 use crate::base::clock::SystemClock;
+use crate::base::object::ObjectKind;
 use crate::base::progress::Progress;
 use crate::base::random::SystemEntropy;
 use crate::repo::config::RepositoryConfig;
+use crate::repo::heads::{self, Heads};
 use crate::repo::keys::Credential;
 use crate::repo::repository::Seams;
 use crate::repo::{RepoError, Repository};
@@ -62,11 +64,13 @@ impl Location {
         }
     }
 
-    /// A store laid out for a new repository, and how it creates objects, found out by trying.
-    pub fn new_store(&self) -> Result<(Arc<dyn Storage>, CreateMethod), AppError> {
+    /// A store laid out for a new repository, for its owner or for a group too, and how it creates objects, found
+    /// out by trying.
+    pub fn new_store(&self, group: Option<u32>) -> Result<(Arc<dyn Storage>, CreateMethod), AppError> {
         match self {
             Self::Local(path) => {
-                let capabilities = LocalStore::prepare(path, Modes::default())?;
+                let modes = group.map_or(Modes::default(), Modes::shared_with);
+                let capabilities = LocalStore::prepare(path, modes)?;
                 let create = capabilities.create_method(&self.text())?;
                 Ok((Arc::new(LocalStore::open(path, create)?), create))
             }
@@ -108,7 +112,21 @@ pub fn open(location: &Location, credential: &Credential, roots: &FolderRoots) -
         tracing::warn!("{warning}");
     }
     let folders = roots.prepare(repository.id())?;
+    compare_heads(&repository, &folders)?;
     Ok(Opened { repository, folders })
+}
+
+/// Says so if the store reaches less far than this machine has seen it reach.
+fn compare_heads(repository: &Repository, folders: &Folders) -> Result<(), AppError> {
+    let journal = repository.storage.list(ObjectKind::Journal)?;
+    let journal = journal.iter().filter_map(|entry| entry.name.number()).max().unwrap_or(0);
+    let found = Heads { config: repository.config_number, journal };
+    match heads::remember(&folders.state, repository.id(), found) {
+        Ok(Some(rolled_back)) => tracing::warn!("{rolled_back}; run `dssvault check`"),
+        Ok(None) => {}
+        Err(error) => tracing::debug!("what was seen of the repository is not remembered: {error}"),
+    }
+    Ok(())
 }
 
 #[cfg(test)]

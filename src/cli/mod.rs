@@ -45,7 +45,7 @@ pub fn main() -> ExitCode {
 
 fn run(cli: Cli) -> ExitCode {
     environment::start_log(cli.global.verbose);
-    crate::app::limits::raise_open_files();
+    let _ = crate::sys::limits::raise_descriptors();
     let session = match Session::start(cli.global) {
         Ok(session) => session,
         Err(error) => return finish(&Fault::new(&error, false)),

@@ -20,11 +20,14 @@ pub struct ChunkReader<'a> {
     memory: Mutex<Memory>,
 }
 
+/// A block by the index's number of its pack, and its slot.
+type BlockKey = (u32, u32);
+
 #[derive(Default)]
 struct Memory {
     keys: HashMap<IdDomain, Arc<IdKey>>,
     ciphers: HashMap<u32, Arc<ObjectCipher>>,
-    blocks: Vec<((u32, u32), Arc<Vec<u8>>)>,
+    blocks: Vec<(BlockKey, Arc<Vec<u8>>)>,
     next: usize,
 }
 

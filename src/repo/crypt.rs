@@ -201,16 +201,21 @@ impl Opener {
             .update(header.writer.as_bytes())
             .update(&header.encapsulation);
         let memo = *memo.finalize().as_bytes();
-        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(secret) = sessions.get(&memo) {
+        if let Some(secret) = self.sessions().get(&memo) {
             return Ok(Arc::clone(secret));
         }
+        // Not under the lock: others open their objects meanwhile, at worst one of them the same.
         let secret = Arc::new(self.decapsulate(header, keys).ok_or("its key encapsulation cannot be opened")?);
+        let mut sessions = self.sessions();
         if sessions.len() >= Self::SESSIONS_MAX {
             sessions.clear();
         }
         sessions.insert(memo, Arc::clone(&secret));
         Ok(secret)
+    }
+
+    fn sessions(&self) -> std::sync::MutexGuard<'_, HashMap<[u8; 32], Arc<SecretKey>>> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn decapsulate(&self, header: &Header, keys: &EpochKeys) -> Option<SecretKey> {

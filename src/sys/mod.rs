@@ -6,6 +6,7 @@ pub mod limits;
 pub mod listing;
 pub mod meta;
 pub mod names;
+pub mod patient;
 pub mod pattern;
 pub mod remove;
 pub mod sparse;

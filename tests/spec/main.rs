@@ -18,6 +18,8 @@ mod faulty_disk;
 mod handmade;
 #[path = "../support/lab.rs"]
 mod lab;
+#[path = "../support/machine.rs"]
+mod machine;
 #[path = "../support/skip.rs"]
 mod skip;
 #[path = "../support/strace.rs"]
@@ -31,6 +33,7 @@ mod vector_objects_maker;
 
 mod browse_dump;
 mod browse_select;
+mod cache_loss;
 mod check_findings;
 mod check_fixture;
 mod cli_backup;
@@ -40,16 +43,22 @@ mod cli_init;
 mod cli_passwords;
 mod cli_reading;
 mod cli_usage;
+mod concurrent;
+mod crash_kill;
+mod crash_storage;
+mod durable_order;
 mod envelope_flips;
 mod envelope_vectors;
 mod fidelity;
 mod flip;
+mod full_disk;
 mod fuzz_replay;
 mod index_damage;
 mod index_killed;
 mod index_lookup;
 mod index_memory;
 mod index_model;
+mod interrupt;
 mod journal_log;
 mod journal_session;
 mod keys_config;
@@ -61,6 +70,7 @@ mod restore_damage;
 mod restore_existing;
 mod restore_hostile;
 mod restore_options;
+mod roundtrip_property;
 mod storage_conformance;
 mod storage_faulty_disk;
 mod storage_order;

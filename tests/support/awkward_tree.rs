@@ -160,7 +160,7 @@ impl Awkward {
         if rustix::process::geteuid().is_root() {
             // Others could not back it up at all.
             fs::write(locked.join("inside"), b"i").unwrap();
-            fs::set_permissions(&locked, fs::Permissions::from_mode(0)).unwrap();
+            fs::set_permissions(&locked, fs::Permissions::from_mode(0o000)).unwrap();
         }
     }
 

@@ -52,7 +52,7 @@ impl Workshop {
             Credential::Password(Zeroizing::new(digits))
         };
         let password = password();
-        let (store, create) = location.new_store()?;
+        let (store, create) = location.new_store(None)?;
         init::create(store, create, &password, false, &open::system_seams())?;
         let roots = FolderRoots { cache: folder.path().join("cache"), state: folder.path().join("state") };
         let opened = open::open(&location, &password, &roots)?;

@@ -9,6 +9,7 @@ use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
 use crate::cli::views::init::InitView;
 use crate::repo::keys::Credential;
+use crate::sys::meta::Names;
 use crate::vault::init;
 
 const EXAMPLES: &str = "\
@@ -33,6 +34,10 @@ pub struct Args {
     /// Make no recovery key: who loses every password loses everything
     #[arg(long, conflicts_with = "recovery_key_file")]
     no_recovery_key: bool,
+
+    /// Let the members of this group use the repository too (for root and the DSS account side by side)
+    #[arg(long, value_name = "NAME|GID")]
+    group: Option<String>,
 }
 
 /// Where the recovery words will go.
@@ -58,7 +63,8 @@ pub fn run(args: Args, session: &Session) -> Result<Outcome, CliError> {
         None if args.no_recovery_key => Recovery::Nowhere,
         None => Recovery::Terminal,
     };
-    let (store, create) = location.new_store()?;
+    let group = args.group.as_deref().map(group_number).transpose()?;
+    let (store, create) = location.new_store(group)?;
     let with_recovery = !matches!(recovery, Recovery::Nowhere);
     let created = init::create(store, create, &password, with_recovery, &system_seams())?;
     let mut view = InitView::new(created.repository, location.text());
@@ -77,4 +83,12 @@ pub fn run(args: Args, session: &Session) -> Result<Outcome, CliError> {
         session.output.report(&view)?
     }
     Ok(Outcome::Clean)
+}
+
+/// A group by name, or by number if no group has that name.
+fn group_number(group: &str) -> Result<u32, CliError> {
+    let known = Names::default().gid(group).or_else(|| group.parse().ok());
+    known.ok_or_else(|| {
+        CliError::usage(&format!("there is no group `{group}`"), "give a name that `getent group` lists, or a number")
+    })
 }

@@ -316,7 +316,7 @@ mod tests {
             first_pack: number * 3,
             packs: 3,
             new_packs: 2,
-            covered_by: (number % 5 == 0).then(|| SegmentId::from_bytes([9; 32])),
+            covered_by: number.is_multiple_of(5).then(|| SegmentId::from_bytes([9; 32])),
         };
         let mut all: Vec<_> = (0..100).map(source).collect();
         Source::store(&cache, &all, 0..100).unwrap();

@@ -108,7 +108,7 @@ pub fn open_trailer(
     let fields = reader.u64().and_then(|offset| Ok((offset, reader.u32()? as usize)));
     let (offset, length) = fields.map_err(|why| RepoError::damaged(name, why))?;
     let fits = offset >= header_bytes && offset.checked_add(length as u64).is_some_and(|table_end| table_end <= end);
-    if !fits || length < TAG_BYTES || length > TABLE_BYTES_MAX {
+    if !fits || !(TAG_BYTES..=TABLE_BYTES_MAX).contains(&length) {
         return Err(RepoError::damaged(name, "its trailer points outside of it"));
     }
     Ok((offset, length))

@@ -21,7 +21,7 @@ use crate::repo::crypt::Sealer;
 use crate::repo::index::unlisted::unlisted_packs;
 use crate::repo::index::{Index, IndexOptions, PackVerdicts};
 use crate::repo::journal;
-use crate::repo::session::{Session, SessionStart, SnapshotLink};
+use crate::repo::session::{Abandoned, Session, SessionStart, SnapshotLink};
 use crate::repo::snapshot::{Consistency, Counts, Exclusions, Manifest, Member};
 use crate::repo::{RepoError, Repository};
 use crate::sys::meta::Names;
@@ -135,7 +135,7 @@ impl<'a> Job<'a> {
             return Err(VaultError::Interrupted);
         }
         let known = self.known_snapshots(session, parent)?;
-        let snapshot = session.commit(manifest.clone(), &known)?;
+        let snapshot = commit(session, &manifest, &known)?;
         if let Some(state) = gathered.state {
             // Without it the next backup reads everything again, which is slow but right.
             let _ = state.finish();
@@ -315,6 +315,15 @@ impl<'a> Job<'a> {
     fn phase(&self, phase: Phase) {
         self.context.progress.on(Event::Phase { phase, total: None });
     }
+}
+
+/// Commits. If the answer of the store was lost, giving up finds out what became of the snapshot, so that nobody
+/// is told of a failure that was none.
+fn commit(session: &Session<'_>, manifest: &Manifest, known: &[SnapshotLink]) -> Result<SnapshotId, VaultError> {
+    session.commit(manifest.clone(), known).or_else(|error| match session.abandon(&error.to_string()) {
+        Ok(Abandoned::Committed(snapshot)) => Ok(snapshot),
+        Ok(Abandoned::Ended) | Err(_) => Err(error.into()),
+    })
 }
 
 /// The journal's verdicts, as the index wants them.

@@ -24,7 +24,8 @@ const END: u32 = u32::MAX;
 
 /// Orders directories as the walk completes them: everything below a directory comes before it.
 pub fn walk_order(a: &[u8], b: &[u8]) -> Ordering {
-    let (mut a, mut b) = (a.split(|&byte| byte == b'/'), b.split(|&byte| byte == b'/'));
+    // The root's path is empty: it has no component, not an empty one.
+    let (mut a, mut b) = (components(a), components(b));
     loop {
         match (a.next(), b.next()) {
             (None, None) => return Ordering::Equal,
@@ -34,6 +35,10 @@ pub fn walk_order(a: &[u8], b: &[u8]) -> Ordering {
             (Some(x), Some(y)) => return x.cmp(y),
         }
     }
+}
+
+fn components(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    path.split(|&byte| byte == b'/').filter(|part| !part.is_empty())
 }
 
 /// One entry of a remembered directory.
@@ -80,7 +85,6 @@ pub struct Entries<'a> {
 
 impl Entries<'_> {
     /// How many entries are left.
-    #[expect(clippy::len_without_is_empty, reason = "a count to compare with, not a container")]
     pub fn len(&self) -> usize {
         self.left as usize
     }

@@ -1,6 +1,6 @@
 //! A stream as the only member of a snapshot: standard input, or what a command prints.
 
-use std::io::Read;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::process::{Command, Stdio};
 
 use crate::base::clock::Timestamp;
@@ -8,6 +8,7 @@ use crate::base::id::ChunkId;
 use crate::repo::RepoError;
 use crate::repo::tree::writer::{DirectoryWriter, encode_entry};
 use crate::repo::tree::{Entry, EntryKind, FileContent, Owner};
+use crate::sys::patient::Patient;
 use crate::vault::VaultError;
 use crate::vault::backup::item::{Reader, Reading, Stop};
 use crate::vault::backup::store::{Lane, TreeChunks};
@@ -23,19 +24,22 @@ pub struct Streamed {
 pub fn read(source: &Source, reading: &Reading<'_>, now: Timestamp) -> Result<Streamed, VaultError> {
     match source {
         Source::Stdin { name } => {
-            let (content, size) = store(reading, &mut std::io::stdin().lock(), "standard input")?;
+            let (content, size) = store(reading, std::io::stdin().as_fd(), "standard input")?;
             Ok(Streamed { entry: entry(name, content, size, now)? })
         }
         Source::Command { name, command } => {
             let mut child = Command::new("sh")
                 .args(["-c", command])
+                // Whoever reads its environment must not learn how to open the repository.
+                .env_remove("DSSVAULT_PASSWORD")
+                .env_remove("DSSVAULT_NEW_PASSWORD")
                 .stdin(Stdio::null())
                 .stdout(Stdio::piped())
                 .spawn()
                 .map_err(|error| VaultError::local("start", "sh", error))?;
             let output = child.stdout.take();
             let stored = match output {
-                Some(mut output) => store(reading, &mut output, command),
+                Some(output) => store(reading, output.as_fd(), command),
                 None => Ok((None, 0)),
             };
             if stored.is_err() {
@@ -56,13 +60,14 @@ pub fn read(source: &Source, reading: &Reading<'_>, now: Timestamp) -> Result<St
     }
 }
 
-fn store(reading: &Reading<'_>, input: &mut dyn Read, what: &str) -> Result<(Option<FileContent>, u64), VaultError> {
+fn store(reading: &Reading<'_>, input: BorrowedFd<'_>, what: &str) -> Result<(Option<FileContent>, u64), VaultError> {
     let spread = |block| reading.store.store_block(Lane::Data, block);
     let mut reader = Reader::new(reading, Vec::new(), &spread);
-    let read = reader.read_stream(input);
+    let read = reader.read_stream(&mut Patient::new(input, reading.cancel));
     reader.finish();
     match read {
         Ok(Ok(content)) => Ok(content),
+        Ok(Err(_)) if reading.cancel.is_requested() => Err(VaultError::Interrupted),
         Ok(Err(error)) => Err(VaultError::local("read", what, error)),
         Err(Stop::Repo(error)) => Err(error.into()),
         Err(Stop::Cancelled) => Err(VaultError::Interrupted),

@@ -227,7 +227,7 @@ impl Walk<'_> {
     }
 
     fn send_item(&mut self, dir: &Arc<Dir>, listing: &Listing, line: &crate::sys::listing::Listed, file_system: u32) {
-        let bytes = if line.stat.kind == FileKind::File { line.stat.size } else { 0 };
+        let bytes = if line.stat.kind == FileKind::File { data_bytes(&line.stat) } else { 0 };
         if line.stat.kind == FileKind::File {
             self.counts.files_read += 1;
             self.counts.bytes_read += bytes;

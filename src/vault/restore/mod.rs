@@ -7,6 +7,7 @@ mod fetch;
 mod filter;
 mod folder;
 mod job;
+mod layout;
 mod link;
 mod owner;
 mod pass;
@@ -73,11 +74,13 @@ pub struct OwnerRule {
 /// How to restore.
 #[derive(Debug, Clone, Default)]
 pub struct RestoreOptions {
-    /// Everything is made beneath this directory.
+    /// Everything is made beneath this directory. It is made if need be, and only then given the attributes of the
+    /// subpath.
     pub target: PathBuf,
     /// Only this path of the snapshot (raw bytes, as in the tree); its content lands directly in the target.
     pub subpath: Option<Vec<u8>>,
-    /// Restore only what matches one of these globs, if there are any.
+    /// Restore only what matches one of these globs, if there are any, with the directories on the way. Paths, and
+    /// so a leading `/`, begin at what is restored: at the subpath if there is one.
     pub include: Vec<String>,
     /// Do not restore what matches one of these globs.
     pub exclude: Vec<String>,

@@ -1,0 +1,128 @@
+//! A full disk, wherever it is, is named, harms nothing, and once there is room again the work goes on.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use crate::machine::{Machine, noise};
+use crate::skip::skip;
+
+/// A small file system in memory, gone with this value.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    fn mount(at: PathBuf, megabytes: u32) -> Result<Self, String> {
+        std::fs::create_dir_all(&at).unwrap();
+        let size = format!("size={megabytes}m");
+        let done = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(&at).output();
+        match done {
+            Ok(done) if done.status.success() => Ok(Self(at)),
+            Ok(done) => Err(format!("no file system can be mounted: {}", String::from_utf8_lossy(&done.stderr).trim())),
+            Err(error) => Err(format!("mount cannot be run: {error}")),
+        }
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+#[track_caller]
+fn require_said(done: &Output, place: &Path) {
+    let said = String::from_utf8_lossy(&done.stderr);
+    assert_eq!(done.status.code(), Some(1), "{said}");
+    assert!(said.to_lowercase().contains("no space left"), "{said}");
+    assert!(said.contains(place.to_str().unwrap()), "{} is not named: {said}", place.display());
+    assert!(said.contains("free some space"), "no next step: {said}");
+}
+
+#[test]
+fn a_full_repository_is_named_stays_clean_and_the_backup_goes_on_when_there_is_room() {
+    let machine = Machine::new();
+    let _disk = match SmallDisk::mount(machine.path("disk"), 80) {
+        Ok(disk) => disk,
+        Err(reason) => {
+            let test = "a_full_repository_is_named_stays_clean_and_the_backup_goes_on_when_there_is_room";
+            return skip(&format!("full_disk::{test}"), &reason);
+        }
+    };
+    let store = machine.found_on_disk("disk/vault");
+    machine.write("small.bin", &noise(1, 300_000));
+    assert!(machine.backup_program("disk/vault").output().unwrap().status.success());
+    let before = machine.copy_source("before");
+    let (first, manifest) = machine.snapshots(&store).remove(0);
+    std::fs::write(machine.path("disk/ballast"), vec![1; 30 << 20]).unwrap();
+    machine.write("large.bin", &noise(2, 64 << 20));
+
+    let done = machine.backup_program("disk/vault").output().unwrap();
+
+    require_said(&done, &machine.path("disk"));
+    let report = machine.check(&store, &machine.folders).unwrap();
+    assert!(report.is_clean(), "{:?}", report.findings);
+    assert_eq!(machine.misses(&store, &machine.folders, &manifest, &before), [""; 0]);
+    std::fs::remove_file(machine.path("disk/ballast")).unwrap();
+    let done = machine.backup_program("disk/vault").output().unwrap();
+    assert!(done.status.success(), "{done:?}");
+    let summary: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
+    assert!(summary["data_added_packed"].as_u64().unwrap() < 55 << 20, "it began anew: {summary}");
+    let (_, latest) = machine.snapshots(&store).into_iter().find(|(id, _)| *id != first).unwrap();
+    assert_eq!(machine.misses(&store, &machine.folders, &latest, &machine.source()), [""; 0]);
+    assert!(machine.check(&store, &machine.folders).unwrap().is_clean());
+}
+
+#[test]
+fn a_full_cache_does_not_stop_a_backup_or_is_named() {
+    let machine = Machine::new();
+    let store = machine.found_on_disk("vault");
+    let _disk = match SmallDisk::mount(machine.path("program-cache"), 1) {
+        Ok(disk) => disk,
+        Err(reason) => return skip("full_disk::a_full_cache_does_not_stop_a_backup_or_is_named", &reason),
+    };
+    std::fs::write(machine.path("program-cache/ballast"), vec![1; 900 << 10]).unwrap();
+    for number in 0..4_000 {
+        machine.write(&format!("{}/{number}", number % 50), &noise(number, 100));
+    }
+    for round in 0..2 {
+        let done = machine.backup_program("vault").output().unwrap();
+        if done.status.success() {
+            let manifest = machine.snapshots(&store).into_iter().map(|(_, manifest)| manifest);
+            let latest = manifest.max_by_key(|manifest| manifest.time).unwrap();
+            assert_eq!(machine.misses(&store, &machine.folders, &latest, &machine.source()), [""; 0]);
+        } else {
+            require_said(&done, &machine.path("program-cache"));
+        }
+        assert!(machine.check(&store, &machine.folders).unwrap().is_clean(), "round {round}");
+        machine.write("later.bin", &noise(round, 200_000));
+    }
+    std::fs::remove_file(machine.path("program-cache/ballast")).unwrap();
+    assert!(machine.backup_program("vault").output().unwrap().status.success());
+}
+
+#[test]
+fn a_full_target_is_named_and_a_restore_goes_on_when_there_is_room() {
+    let machine = Machine::new();
+    machine.found_on_disk("vault");
+    machine.write("large.bin", &noise(1, 12 << 20));
+    machine.write("small.bin", &noise(2, 1 << 20));
+    assert!(machine.backup_program("vault").output().unwrap().status.success());
+    let _disk = match SmallDisk::mount(machine.path("disk"), 20) {
+        Ok(disk) => disk,
+        Err(reason) => {
+            let test = "full_disk::a_full_target_is_named_and_a_restore_goes_on_when_there_is_room";
+            return skip(test, &reason);
+        }
+    };
+    std::fs::write(machine.path("disk/ballast"), vec![1; 12 << 20]).unwrap();
+    let target = machine.path("disk/target");
+    let restore = || machine.program("vault", &["restore", "latest", "--target", target.to_str().unwrap()]);
+
+    let done = restore().output().unwrap();
+
+    require_said(&done, &target);
+    std::fs::remove_file(machine.path("disk/ballast")).unwrap();
+    let done = restore().output().unwrap();
+    assert!(done.status.success(), "{done:?}");
+    let back = crate::tree_diff::restored(&target, &machine.source());
+    assert_eq!(crate::tree_diff::differences(&machine.source(), &back), [""; 0]);
+}
