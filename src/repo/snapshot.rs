@@ -66,7 +66,7 @@ pub struct Counts {
     /// Their plaintext bytes.
     #[n(7)]
     pub bytes_added: u64,
-    /// Bytes written to the store: packs and index.
+    /// Bytes of the packs written to the store.
     #[n(8)]
     pub bytes_stored: u64,
 }

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Prints one file of a snapshot: read_snapshot.py REPOSITORY PASSWORD SNAPSHOT PATH
 
-A reader of dssvault's format in another language, on packages from PyPI, written from docs/format.md alone. Section
+A reader of dssvault's format in another language, on packages from PyPI. It follows docs/format.md section by
+section; whoever wrote it knew the program too, so it proves the document consistent rather than a stranger. Section
 names in quotes are those of the document. SNAPSHOT is an id or the beginning of one. Everything is verified on the
 way; what does not fit ends the program.
 """

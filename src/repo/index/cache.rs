@@ -1,4 +1,4 @@
-//! The cache on disk. The only door to `sled`, whose traps stand in `docs/decisions/0004-index-cache.md`.
+//! The cache on disk. The only door to `sled`, whose traps stand in `docs/decisions/0006-index-cache.md`.
 //!
 //! `<folder>/lock` is held by the one process that uses the cache; `<folder>/db-<random>/` is sled's. A database
 //! that is given up is never mended or reused: the next one begins in a folder of another name, since a sled that

@@ -1,7 +1,7 @@
 //! What the cache is kept on: small values under typed keys, each with a checksum of its own.
 //!
 //! Values stay at 4 KiB or little more: sled gives larger ones files of their own and never lets go of their
-//! memory (`docs/decisions/0004-index-cache.md`).
+//! memory (`docs/decisions/0006-index-cache.md`).
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
