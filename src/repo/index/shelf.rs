@@ -98,8 +98,9 @@ fn run_front(run: u32) -> [u8; 5] {
     [RUN_TAG, a, b, c, d]
 }
 
-/// Pages kept decoded, in bytes.
-const PAGE_MEMORY: usize = 2 << 20;
+/// Pages kept decoded, in bytes: all of an index of half a million chunks. A page that must be fetched costs fifty
+/// times as much as one that is here.
+const PAGE_MEMORY: usize = 16 << 20;
 /// Packs kept decoded, in blocks.
 const PACK_MEMORY: usize = 64 << 10;
 /// Filters kept in memory, in bytes: enough for 25 million chunks.
