@@ -24,7 +24,6 @@ const END: u32 = u32::MAX;
 
 /// Orders directories as the walk completes them: everything below a directory comes before it.
 pub fn walk_order(a: &[u8], b: &[u8]) -> Ordering {
-    // The root's path is empty: it has no component, not an empty one.
     let (mut a, mut b) = (components(a), components(b));
     loop {
         match (a.next(), b.next()) {
@@ -37,8 +36,9 @@ pub fn walk_order(a: &[u8], b: &[u8]) -> Ordering {
     }
 }
 
+/// The parts of a path; the root's empty path has none.
 fn components(path: &[u8]) -> impl Iterator<Item = &[u8]> {
-    path.split(|&byte| byte == b'/').filter(|part| !part.is_empty())
+    (!path.is_empty()).then(|| path.split(|&byte| byte == b'/')).into_iter().flatten()
 }
 
 /// One entry of a remembered directory.
@@ -234,6 +234,7 @@ pub struct StateWriter {
 impl StateWriter {
     /// Begins a new state file for `snapshot`.
     pub fn create(path: &Path, repository: RepositoryId, snapshot: SnapshotId) -> std::io::Result<Self> {
+        sweep(path);
         let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
         let mut file = BufWriter::with_capacity(256 << 10, File::create(&temporary)?);
         file.write_all(MAGIC)?;
@@ -278,6 +279,19 @@ impl Drop for StateWriter {
     fn drop(&mut self) {
         // After `finish` the name is gone already.
         let _ = std::fs::remove_file(&self.temporary);
+    }
+}
+
+/// Removes what writers of this state file left that were killed: their process is no more.
+fn sweep(path: &Path) {
+    let Some((folder, name)) = path.parent().zip(path.file_name().and_then(|name| name.to_str())) else { return };
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let file = entry.file_name();
+        let pid = file.to_str().and_then(|file| file.strip_prefix(name)?.strip_prefix('.')?.strip_suffix(".tmp"));
+        if pid.is_some_and(|pid| pid.parse::<u32>().is_ok() && !Path::new("/proc").join(pid).exists()) {
+            // Whoever else removes it first is welcome.
+            let _ = std::fs::remove_file(entry.path());
+        }
     }
 }
 
@@ -334,63 +348,4 @@ pub mod fuzz {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const REPOSITORY: RepositoryId = RepositoryId::from_bytes([1; 16]);
-    const SNAPSHOT: SnapshotId = SnapshotId::from_bytes([2; 16]);
-
-    fn write(path: &Path, paths: &[&str]) {
-        let mut writer = StateWriter::create(path, REPOSITORY, SNAPSHOT).unwrap();
-        for directory in paths {
-            let mut record = RecordBuilder::default();
-            record.push(b"entry", Fingerprint([7; Fingerprint::BYTES]), directory.as_bytes());
-            writer.push(&record.finish(directory.as_bytes(), ChunkId::from_bytes([3; 32]))).unwrap();
-        }
-        writer.finish().unwrap();
-    }
-
-    #[test]
-    fn the_order_of_the_walk_puts_content_before_its_directory() {
-        let mut paths = ["", "a", "a/b", "a.x", "a/b/c", "b"];
-        paths.sort_by(|x, y| walk_order(x.as_bytes(), y.as_bytes()));
-        assert_eq!(paths[..5], ["a/b/c", "a/b", "a", "a.x", "b"]);
-    }
-
-    #[test]
-    fn records_are_found_in_order_and_absent_ones_are_passed_over() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("state");
-        write(&path, &["a/b", "a", "c", "d"]);
-        let mut state = StateReader::open(&path, REPOSITORY).unwrap();
-        assert_eq!(state.snapshot, SNAPSHOT);
-        assert!(state.seek(b"a/a").is_none());
-        let record = state.seek(b"a").unwrap();
-        let (found, tree, mut entries) = record.parse().unwrap();
-        assert_eq!((found, tree), (b"a".as_slice(), ChunkId::from_bytes([3; 32])));
-        assert_eq!(entries.next().unwrap().encoded, b"a");
-        assert!(state.seek(b"b").is_none());
-        assert!(state.seek(b"d").is_some());
-        assert!(state.seek(b"e").is_none());
-    }
-
-    #[test]
-    fn no_flipped_byte_and_no_cut_yields_a_wrong_record() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("state");
-        write(&path, &["a/b", "a"]);
-        let good = std::fs::read(&path).unwrap();
-        let read = |bytes: &[u8]| {
-            std::fs::write(&path, bytes).unwrap();
-            let mut state = StateReader::open(&path, REPOSITORY)?;
-            state.seek(b"a").map(|record| record.bytes().to_vec())
-        };
-        let right = read(&good).unwrap();
-        for at in HEADER_BYTES..good.len() {
-            let mut bad = good.clone();
-            bad[at] ^= 1;
-            assert!(read(&bad).is_none_or(|record| record == right), "byte {at}");
-            assert!(read(&good[..at]).is_none_or(|record| record == right), "cut at {at}");
-        }
-    }
-}
+mod tests;
