@@ -46,7 +46,7 @@ impl Filter {
 /// A listing: readable snapshots, oldest first, and those that could not be read.
 pub struct Listing {
     /// Oldest first. The problems of each are counted but not named, so that 100,000 snapshots fit into memory;
-    /// [`find`] gives the whole manifest of one.
+    /// [`find()`] gives the whole manifest of one.
     pub snapshots: Vec<Listed>,
     /// Object and reason, in order of name.
     pub unreadable: Vec<(String, String)>,

@@ -89,6 +89,6 @@ pub fn run(args: Args, session: &Session) -> Result<Outcome, CliError> {
 fn group_number(group: &str) -> Result<u32, CliError> {
     let known = Names::default().gid(group).or_else(|| group.parse().ok());
     known.ok_or_else(|| {
-        CliError::usage(&format!("there is no group `{group}`"), "give a name that `getent group` lists, or a number")
+        CliError::usage(format!("there is no group `{group}`"), "give a name that `getent group` lists, or a number")
     })
 }

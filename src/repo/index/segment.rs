@@ -42,7 +42,7 @@ pub fn id_of(name: &ObjectName) -> Option<SegmentId> {
 pub struct WrittenSegment {
     /// Its name.
     pub id: SegmentId,
-    /// The packs, as positions in the list given to [`write`].
+    /// The packs, as positions in the list given to [`write()`].
     pub packs: Range<usize>,
 }
 

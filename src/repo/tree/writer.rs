@@ -68,7 +68,7 @@ impl DirectoryWriter {
     }
 }
 
-/// `Node::Leaf` around entries that are encoded already: [0, [[entries]]], as the derived encoder writes it.
+/// `Node::Leaf` around entries that are encoded already: `[0, [[entries]]]`, as the derived encoder writes it.
 fn leaf_bytes(items: usize, entries: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(entries.len() + 16);
     let mut encoder = minicbor::Encoder::new(&mut bytes);

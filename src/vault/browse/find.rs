@@ -13,7 +13,7 @@ use crate::vault::browse::{Filter, Listed, list};
 /// Ids named when several match.
 const NAMED_MAX: usize = 8;
 
-/// See [`super::find`].
+/// See [`super::find()`].
 pub fn run(repository: &Repository, wanted: &str, filter: &Filter) -> Result<Listed, VaultError> {
     match parse(wanted) {
         Some(Wanted::Latest { before }) => latest(repository, wanted, before, filter),

@@ -51,7 +51,7 @@ fn read(repository: &Repository, stored: &StoredSnapshot) -> Option<Seen> {
     Some(Seen { id: stored.id, received: stored.created, manifest })
 }
 
-/// See [`super::list`].
+/// See [`super::list()`].
 pub fn run(repository: &Repository, filter: &Filter) -> Result<Listing, VaultError> {
     let mut listing = Listing { snapshots: Vec::new(), unreadable: Vec::new() };
     each(

@@ -74,7 +74,7 @@ pub fn verdicts(journal: &State) -> PackVerdicts {
     }
 }
 
-/// See [`super::walk`].
+/// See [`super::walk()`].
 pub fn run(
     repository: &Repository,
     manifest: &Manifest,

@@ -31,7 +31,7 @@ struct Check<'a> {
     report: CheckReport,
 }
 
-/// See [`super::run`].
+/// See [`super::run()`].
 pub fn run(repository: &Repository, read: ReadData, context: Context<'_>) -> Result<CheckReport, VaultError> {
     data::validate(read)?;
     let findings = Findings::new(context.progress);

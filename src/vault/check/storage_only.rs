@@ -14,7 +14,7 @@ use crate::vault::{Context, VaultError};
 const SLICE_BYTES: u64 = 4 << 20;
 const CHECKSUM_BYTES: u64 = 32;
 
-/// Hashes everything; see [`super::storage_only`].
+/// Hashes everything; see [`super::storage_only()`].
 pub fn run(storage: &Arc<dyn Storage>, context: Context<'_>) -> Result<CheckReport, VaultError> {
     let findings = Findings::new(context.progress);
     let mut entries = Vec::new();
