@@ -103,6 +103,9 @@ pub struct FileContent {
     /// Domain of the ids: `None` means shared, `Some(true)` the node's own.
     #[n(3)]
     pub node_domain: Option<bool>,
+    /// Offset of a small file's bytes in the only chunk, which it shares with others; `None` means all of the chunks.
+    #[n(4)]
+    pub fragment: Option<u32>,
 }
 
 /// One entry of a directory.

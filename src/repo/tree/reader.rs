@@ -6,6 +6,7 @@
 use crate::base::id::ChunkId;
 use crate::repo::chunks::ChunkReader;
 use crate::repo::error::RepoError;
+use crate::repo::format::BLOCK_BYTES_MAX;
 use crate::repo::tree::entry::{Entry, EntryKind, FileContent};
 use crate::repo::tree::node::{NODE_ITEMS_MAX, Node, SPINE_DEPTH_MAX};
 
@@ -213,6 +214,10 @@ fn content_fits(entry: &Entry) -> bool {
     let Some(content) = &entry.content else { return entry.size == 0 };
     if content.list_depth.unwrap_or(0) > LIST_DEPTH_MAX {
         return false;
+    }
+    if let Some(offset) = content.fragment {
+        let inside = u64::from(offset).saturating_add(entry.size) <= BLOCK_BYTES_MAX as u64;
+        return inside && entry.size > 0 && content.ids.len() == 1 && content.list_depth.is_none() && content.extents.is_none();
     }
     let Some(extents) = &content.extents else { return content.ids.is_empty() == (entry.size == 0) };
     let mut at = 0;

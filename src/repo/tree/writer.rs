@@ -110,7 +110,7 @@ pub fn file_content(mut ids: Vec<ChunkId>, sink: &mut dyn TreeSink) -> Result<Fi
         ids = lists(&ids, sink)?;
         depth += 1;
     }
-    Ok(FileContent { ids, list_depth: (depth > 0).then_some(depth), extents: None, node_domain: None })
+    Ok(FileContent { ids, list_depth: (depth > 0).then_some(depth), ..FileContent::default() })
 }
 
 fn lists(ids: &[ChunkId], sink: &mut dyn TreeSink) -> Result<Vec<ChunkId>, RepoError> {

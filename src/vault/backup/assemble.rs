@@ -1,5 +1,7 @@
 //! From directories and outcomes to trees: one thread, bottom-up, in the order of the walk.
 
+use std::sync::Arc;
+
 use crossbeam_channel::Receiver;
 
 use crate::base::clock::Clock;
@@ -57,7 +59,7 @@ impl<'s, 'a> Assembler<'s, 'a> {
     }
 
     /// Takes directories until there are no more; the last one is the root.
-    pub fn run(mut self, jobs: &Receiver<DirectoryJob>) -> Result<Assembled, Stop> {
+    pub fn run(mut self, jobs: &Receiver<Arc<DirectoryJob>>) -> Result<Assembled, Stop> {
         while let Ok(job) = jobs.recv() {
             let tree = self.directory(&job)?;
             self.finished.push(tree);

@@ -8,6 +8,8 @@ use crate::vault::backup::item::{Item, Outcome, Stop};
 
 /// Items read as one task: enough to outweigh its cost, few enough to keep all cores busy.
 const BATCH_ITEMS: usize = 256;
+/// Items in a batch at most.
+const BATCH_ITEMS_MAX: usize = 512;
 /// Content bytes after which a batch is closed.
 const BATCH_BYTES: u64 = 4 << 20;
 /// Items dispatched and not yet built into trees; bounds the memory for outcomes.
@@ -69,13 +71,16 @@ impl<'a> Batcher<'a> {
         Self { items: Vec::new(), bytes: 0, permits, order, dispatch }
     }
 
-    /// Adds an item of so many content bytes.
+    /// Adds an item of so many content bytes. Files that may share a chunk are not torn apart, so that where a
+    /// batch ends has no influence on what is stored; only a long row of names without an end is.
     pub fn push(&mut self, item: Item, bytes: u64) {
-        self.bytes += bytes;
-        self.items.push(item);
-        if self.items.len() >= BATCH_ITEMS || self.bytes >= BATCH_BYTES {
+        let full = self.items.len() >= BATCH_ITEMS || self.bytes >= BATCH_BYTES;
+        let shares = self.items.last().is_some_and(|last| last.may_share_with(&item));
+        if full && (!shares || self.items.len() >= BATCH_ITEMS_MAX) {
             self.flush();
         }
+        self.bytes += bytes;
+        self.items.push(item);
     }
 
     /// Dispatches what was gathered.

@@ -16,6 +16,7 @@ use crate::sys::listing::{Dir, open_file};
 use crate::sys::meta::{
     FileKind, Names, Stat, Xattr, data_extents, fstat, lstat_at, readlink_at, xattrs_of, xattrs_of_fd,
 };
+use crate::vault::backup::fragments::{FRAGMENT_BYTES_MAX, Fragments, ends_shared};
 use crate::vault::backup::store::{ChunkStore, Filler, Lane, TreeChunks};
 
 /// An entry to be read.
@@ -28,6 +29,13 @@ pub struct Item {
     pub stat: Stat,
     /// Ordinal of its file system.
     pub file_system: u32,
+}
+
+impl Item {
+    /// Whether small files may still be gathered into the same chunk when this one, which comes next, is read.
+    pub fn may_share_with(&self, next: &Self) -> bool {
+        Arc::ptr_eq(&self.dir, &next.dir) && !ends_shared(self.name.to_bytes())
+    }
 }
 
 /// What became of an item.
@@ -80,6 +88,7 @@ pub struct Reader<'r, 'a> {
     reading: &'r Reading<'a>,
     filler: Filler,
     window: Vec<u8>,
+    fragments: Fragments,
     /// Runs the storing of a full block, here or on another thread.
     spread: &'r dyn Fn(Filler) -> Result<(), RepoError>,
 }
@@ -87,7 +96,7 @@ pub struct Reader<'r, 'a> {
 impl<'r, 'a> Reader<'r, 'a> {
     /// A reader; give it back with [`finish`](Self::finish).
     pub fn new(reading: &'r Reading<'a>, window: Vec<u8>, spread: &'r dyn Fn(Filler) -> Result<(), RepoError>) -> Self {
-        Self { reading, filler: reading.store.filler(Lane::Data), window, spread }
+        Self { reading, filler: reading.store.filler(Lane::Data), window, fragments: Fragments::default(), spread }
     }
 
     /// Returns the begun block to the store, and the window for reuse.
@@ -96,8 +105,35 @@ impl<'r, 'a> Reader<'r, 'a> {
         self.window
     }
 
+    /// Makes the entries of items that follow each other in the walk.
+    pub fn read_all(&mut self, items: &[Item]) -> Result<Vec<Outcome>, Stop> {
+        let mut outcomes = Vec::with_capacity(items.len());
+        for (position, item) in items.iter().enumerate() {
+            let outcome = self.read(item)?;
+            self.fragments.wait(position, &outcome);
+            outcomes.push(outcome);
+            self.reading.progress.on(Event::Advanced { bytes: 0, files: 1 });
+            let ends = items.get(position + 1).is_none_or(|next| !item.may_share_with(next));
+            if ends || !self.fragments.fits(FRAGMENT_BYTES_MAX as usize) {
+                self.end_shared(&mut outcomes)?;
+            }
+        }
+        Ok(outcomes)
+    }
+
+    fn end_shared(&mut self, outcomes: &mut [Outcome]) -> Result<(), Stop> {
+        let mut fragments = std::mem::take(&mut self.fragments);
+        let ended = fragments.end(outcomes, &mut |chunk| self.add(chunk));
+        self.fragments = fragments;
+        match ended {
+            Ok(()) => Ok(()),
+            Err(Trouble::Stop(stop)) => Err(stop),
+            Err(Trouble::Io(error)) => Err(Stop::Repo(RepoError::Local { action: "store", what: "a chunk of small files".to_owned(), why: error.to_string() })),
+        }
+    }
+
     /// Makes the entry of an item.
-    pub fn read(&mut self, item: &Item) -> Result<Outcome, Stop> {
+    fn read(&mut self, item: &Item) -> Result<Outcome, Stop> {
         if self.reading.cancel.is_requested() {
             return Err(Stop::Cancelled);
         }
@@ -154,7 +190,8 @@ impl<'r, 'a> Reader<'r, 'a> {
                 let read = Box::new(entry);
                 return Ok(if quiet { Outcome::Read(read, before) } else { Outcome::Torn(read, before) });
             }
-            rustix::fs::seek(&file, rustix::fs::SeekFrom::Start(0)).map_err(io::Error::from)?;
+            self.fragments.take_back(content.as_ref());
+            rewind(&file)?;
             before = after;
             attempt += 1;
         }
@@ -162,6 +199,11 @@ impl<'r, 'a> Reader<'r, 'a> {
 
     /// Content and length in bytes, holes included.
     fn read_content(&mut self, file: &OwnedFd, stat: &Stat) -> Result<(Option<FileContent>, u64), Trouble> {
+        if is_small(stat)
+            && let Some(small) = self.read_small(file, stat)?
+        {
+            return Ok(small);
+        }
         let extents = if stat.may_have_holes() { data_extents(file, stat.size)? } else { None };
         let mut ids = Vec::new();
         let size = match &extents {
@@ -185,6 +227,21 @@ impl<'r, 'a> Reader<'r, 'a> {
         let stored = |extent: crate::sys::meta::DataExtent| Extent { offset: extent.offset, length: extent.length };
         content.extents = extents.map(|extents| extents.into_iter().map(stored).collect());
         Ok((Some(content), size))
+    }
+
+    /// A small file as a fragment; `None` if it is no longer small.
+    fn read_small(&mut self, file: &OwnedFd, stat: &Stat) -> Result<Option<(Option<FileContent>, u64)>, Trouble> {
+        self.window.resize(WINDOW_BYTES, 0);
+        let (mut filled, limit) = (0, FRAGMENT_BYTES_MAX as usize + 1);
+        let mut source = FdReader { file, expected: stat.size, read: 0 };
+        fill(&mut source, &mut self.window[..limit], &mut filled)?;
+        if filled == limit {
+            rewind(file)?;
+            return Ok(None);
+        }
+        self.reading.progress.on(Event::Advanced { bytes: filled as u64, files: 0 });
+        let content = (filled > 0).then(|| self.fragments.add(&self.window[..filled]));
+        Ok(Some((content, filled as u64)))
     }
 
     /// Cuts everything `source` gives into chunks; returns how many bytes that were.
@@ -282,6 +339,16 @@ pub fn entry_kind(kind: FileKind) -> EntryKind {
 fn stored_xattrs(xattrs: Vec<Xattr>) -> Option<Vec<XattrPair>> {
     let pairs: Vec<XattrPair> = xattrs.into_iter().map(|(name, value)| XattrPair { name, value }).collect();
     (!pairs.is_empty()).then_some(pairs)
+}
+
+/// Whether a file goes into a chunk together with others. One with several names does not: it is met again.
+fn is_small(stat: &Stat) -> bool {
+    stat.size > 0 && stat.size <= FRAGMENT_BYTES_MAX && stat.nlink == 1 && !stat.may_have_holes()
+}
+
+fn rewind(file: &OwnedFd) -> io::Result<()> {
+    rustix::fs::seek(file, rustix::fs::SeekFrom::Start(0))?;
+    Ok(())
 }
 
 enum Trouble {

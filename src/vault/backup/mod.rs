@@ -3,6 +3,7 @@
 mod assemble;
 mod batch;
 mod fingerprint;
+mod fragments;
 mod identity;
 mod item;
 mod lister;

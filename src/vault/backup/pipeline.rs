@@ -216,12 +216,7 @@ impl<'r, 'a> Readers<'r, 'a> {
         let spread = |block: Filler| self.store_block(tasks, large, block);
         let window = lock(&self.windows).pop().unwrap_or_default();
         let mut reader = Reader::new(self.reading, window, &spread);
-        let outcomes = batch.items.iter().map(|item| {
-            let outcome = reader.read(item);
-            self.reading.progress.on(Event::Advanced { bytes: 0, files: 1 });
-            outcome
-        });
-        let outcomes: Result<Vec<_>, Stop> = outcomes.collect();
+        let outcomes = reader.read_all(&batch.items);
         lock(&self.windows).push(reader.finish());
         outcomes
     }

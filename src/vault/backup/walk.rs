@@ -53,8 +53,8 @@ pub struct Walk<'a> {
     pub store: Option<&'a ChunkStore<'a>>,
     /// Takes items; `None` in a dry run.
     pub batcher: Option<Batcher<'a>>,
-    /// Takes directories.
-    pub jobs: Sender<DirectoryJob>,
+    /// Takes directories, each before its items.
+    pub jobs: Sender<Arc<DirectoryJob>>,
     /// Takes problems.
     pub problems: &'a ProblemLog<'a>,
     /// Ends it early.
@@ -207,14 +207,7 @@ impl Walk<'_> {
         let file_systems: Vec<u32> =
             frame.listing.entries.iter().map(|line| ordinal(&mut self.devices, line.stat.device)).collect();
         let same = self.compare(&frame.listing, old.as_ref(), &file_systems)?;
-        if let (Some(same), Some(dir)) = (&same, &frame.dir) {
-            for ((line, same), file_system) in frame.listing.entries.iter().zip(same).zip(&file_systems) {
-                if !same {
-                    self.send_item(dir, &frame.listing, line, *file_system);
-                }
-            }
-        }
-        let job = DirectoryJob {
+        let job = Arc::new(DirectoryJob {
             path: frame.path,
             listing: frame.listing,
             old,
@@ -222,8 +215,17 @@ impl Walk<'_> {
             walked: frame.walked,
             complete: frame.complete,
             file_systems,
-        };
-        self.send_job(job)
+        });
+        // Before its items: the assembler gives the permits back that the items of a huge directory wait for.
+        self.send_job(&job)?;
+        if let (Some(same), Some(dir)) = (&job.same, &frame.dir) {
+            for ((line, same), file_system) in job.listing.entries.iter().zip(same).zip(&job.file_systems) {
+                if !same {
+                    self.send_item(dir, &job.listing, line, *file_system);
+                }
+            }
+        }
+        Ok(())
     }
 
     fn send_item(&mut self, dir: &Arc<Dir>, listing: &Listing, line: &crate::sys::listing::Listed, file_system: u32) {
@@ -238,9 +240,9 @@ impl Walk<'_> {
         }
     }
 
-    fn send_job(&mut self, job: DirectoryJob) -> Result<(), Stop> {
+    fn send_job(&mut self, job: &Arc<DirectoryJob>) -> Result<(), Stop> {
         let Some(batcher) = &mut self.batcher else { return Ok(()) };
-        let job = match self.jobs.try_send(job) {
+        let job = match self.jobs.try_send(Arc::clone(job)) {
             Ok(()) => return Ok(()),
             Err(TrySendError::Full(job) | TrySendError::Disconnected(job)) => job,
         };

@@ -7,7 +7,7 @@ use crate::base::progress::Event;
 use crate::repo::RepoError;
 use crate::repo::chunks::ChunkReader;
 use crate::repo::tree::reader::for_each_id;
-use crate::repo::tree::{Entry, Extent};
+use crate::repo::tree::{Entry, Extent, FileContent};
 use crate::vault::{Context, VaultError};
 
 static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
@@ -29,13 +29,20 @@ pub fn write(
                 return Err(VaultError::Interrupted);
             }
             let unfit = || VaultError::Repo(RepoError::BadTree { id, why: misfit(path) });
-            if writer.data(&chunks.read(&id)?)? { Ok(()) } else { Err(unfit()) }
+            let chunk = chunks.read(&id)?;
+            if writer.data(part_of(&chunk, content, entry.size).ok_or_else(unfit)?)? { Ok(()) } else { Err(unfit()) }
         })?;
     }
     if writer.extents.iter().any(|extent| extent.length > 0) {
         return Err(VaultError::Request { what: misfit(path), hint: Some("run `dssvault check`".to_owned()) });
     }
     writer.zeros_to(entry.size)
+}
+
+/// The bytes of a chunk that are the file's.
+fn part_of<'c>(chunk: &'c [u8], content: &FileContent, size: u64) -> Option<&'c [u8]> {
+    let Some(offset) = content.fragment else { return Some(chunk) };
+    chunk.get(offset as usize..)?.get(..usize::try_from(size).ok()?)
 }
 
 fn misfit(path: &[u8]) -> String {

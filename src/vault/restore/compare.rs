@@ -17,7 +17,7 @@ pub(super) fn compare(shared: &Shared<'_>, window: &mut Window<'_>) {
         files.par_iter().map_init(Vec::new, |buffer, part| compare_part(shared, part, pieces, buffer)).collect();
     for number in present.into_iter().flatten() {
         pieces[number].wanted = false;
-        shared.record.advanced(u64::from(pieces[number].place.length), 0);
+        shared.record.advanced(u64::from(pieces[number].length()), 0);
     }
 }
 
@@ -69,9 +69,16 @@ fn is_right(shared: &Shared<'_>, part: &Part<'_>, open: &File, piece: &Piece, bu
     if shared.record.must_stop() {
         return false;
     }
+    if part.job.read_back(open, piece.at, piece.length() as usize, buffer).is_err() {
+        return false;
+    }
+    if piece.fragment.is_some() {
+        // No hash is kept of a fragment: only the chunk itself tells.
+        let chunk = shared.reader.read(&piece.id);
+        return chunk.is_ok_and(|chunk| piece.part_of(&chunk) == Some(buffer.as_slice()));
+    }
     let Ok(pack) = shared.reader.index().pack(piece.place.pack) else { return false };
-    let read = part.job.read_back(open, piece.at, piece.place.length as usize, buffer);
-    read.is_ok() && shared.reader.id_key(pack.domain).id(buffer) == piece.id
+    shared.reader.id_key(pack.domain).id(buffer) == piece.id
 }
 
 /// Replaces the file instead of changing it. Only possible while all of it is still to come.

@@ -71,7 +71,7 @@ fn locate(shared: &Shared<'_>, window: &mut Window<'_>) {
         let mut at = part.job.progress.planned.load(Ordering::Relaxed);
         for piece in pieces.iter_mut() {
             piece.at = at;
-            at = at.saturating_add(u64::from(piece.place.length));
+            at = at.saturating_add(u64::from(piece.length()));
         }
         part.job.progress.planned.store(at, Ordering::Relaxed);
         let expected = part.job.data_bytes();
@@ -104,7 +104,7 @@ fn settle_unwritten(window: &Window<'_>, part: &Part<'_>) {
     let progress = &part.job.progress;
     for piece in window.pieces[part.pieces.clone()].iter().filter(|piece| piece.wanted) {
         progress.touched.store(true, Ordering::Relaxed);
-        part.job.count_unwritten(u64::from(piece.place.length));
+        part.job.count_unwritten(u64::from(piece.length()));
         progress.pending.fetch_sub(1, Ordering::Relaxed);
     }
     if part.ends {

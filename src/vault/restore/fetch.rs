@@ -159,6 +159,9 @@ impl<'w, 'r> Fetcher<'w, 'r> {
 
     fn deliver(&self, piece: &Piece, chunk: &[u8]) {
         let part = &self.window.files[piece.part as usize];
+        let Some(chunk) = piece.part_of(chunk) else {
+            return self.give_up(piece, &"the chunk it shares with other files is shorter than it must be");
+        };
         if is_whole(self.window, part) {
             return part.job.write_whole(chunk);
         }

@@ -21,7 +21,7 @@ use crate::vault::restore::record::count;
 use crate::vault::restore::room;
 use crate::vault::restore::shared::{Pass, Shared};
 use crate::vault::restore::special::SpecialJob;
-use crate::vault::restore::window::Window;
+use crate::vault::restore::window::{Fragment, Window};
 
 /// Fills windows.
 pub(super) struct Planner<'r> {
@@ -172,11 +172,13 @@ impl<'r> Planner<'r> {
     fn content(&mut self, job: &Arc<FileJob<'r>>, content: Option<&FileContent>, overflow: Overflow<'_, 'r>) {
         self.window.begin(job, false);
         let listed = content.is_some_and(|content| content.list_depth.unwrap_or(0) > 0);
+        let fragment = content.and_then(|content| content.fragment);
+        let fragment = fragment.map(|offset| Fragment { offset, length: job.size as u32 });
         let window = &mut self.window;
         let shared = self.shared;
         let expanded = content.map_or(Ok(()), |content| {
             for_each_id::<Stop>(shared.reader, content, &mut |id| {
-                window.push(id);
+                window.push(id, fragment);
                 if listed && window.is_full() {
                     if shared.record.must_stop() {
                         return Err(Stop::Asked);

@@ -42,6 +42,31 @@ pub(super) struct Piece {
     pub place: ChunkPlace,
     /// First byte among the data of its file.
     pub at: u64,
+    /// The part of the chunk that is the file's; `None` is all of it.
+    pub fragment: Option<Fragment>,
+}
+
+/// A part of a chunk that several small files share.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Fragment {
+    /// First byte in the chunk.
+    pub offset: u32,
+    /// How many bytes.
+    pub length: u32,
+}
+
+impl Piece {
+    /// How many bytes of the file it holds.
+    pub fn length(&self) -> u32 {
+        self.fragment.map_or(self.place.length, |fragment| fragment.length)
+    }
+
+    /// The file's part of the chunk, if the chunk is as long as it must be.
+    pub fn part_of<'c>(&self, chunk: &'c [u8]) -> Option<&'c [u8]> {
+        let Some(fragment) = self.fragment else { return Some(chunk) };
+        let start = fragment.offset as usize;
+        chunk.get(start..start + fragment.length as usize)
+    }
 }
 
 /// Memory a window may take: two exist at a time.
@@ -59,11 +84,11 @@ impl<'r> Window<'r> {
     }
 
     /// Adds the next chunk to the file begun last.
-    pub fn push(&mut self, id: ChunkId) {
+    pub fn push(&mut self, id: ChunkId, fragment: Option<Fragment>) {
         let Some(part) = self.files.last_mut() else { return };
         part.pieces.end += 1;
         let place = ChunkPlace { pack: 0, block: 0, offset: 0, length: 0 };
-        self.pieces.push(Piece { id, part: (self.files.len() - 1) as u32, wanted: true, place, at: 0 });
+        self.pieces.push(Piece { id, part: (self.files.len() - 1) as u32, wanted: true, place, at: 0, fragment });
         self.bytes += size_of::<Piece>();
     }
 
