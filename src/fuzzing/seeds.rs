@@ -71,7 +71,7 @@ pub(super) fn pack_table() -> Vec<Vec<u8>> {
 }
 
 pub(super) fn tree_node() -> Vec<Vec<u8>> {
-    let leaf = Node::Leaf(vec![directory(), file(), symlink()]);
+    let leaf = Node::Leaf(vec![directory(), file(), symlink(), small_file()]);
     let child = |first: &[u8], byte| Child { first: first.to_vec(), id: ChunkId::from_bytes([byte; 32]) };
     vec![cbor(&leaf), cbor(&Node::Spine(vec![child(b"a", 1), child(b"m", 2)])), cbor(&Node::Leaf(Vec::new()))]
 }
@@ -112,6 +112,8 @@ fn config() -> RepositoryConfig {
         public_key: keyring.public_key.clone(),
         files: RepositoryConfig::FILES,
         database: RepositoryConfig::DATABASE,
+        large_files: RepositoryConfig::LARGE_FILES,
+        large_from: RepositoryConfig::LARGE_FROM,
         create: CreateMethod::HardLink,
     }
 }
@@ -168,9 +170,16 @@ fn file() -> Entry {
         list_depth: None,
         extents: Some(vec![Extent { offset: 4096, length: 8192 }]),
         node_domain: Some(true),
+        fragment: None,
     };
     let hard_link = Some(HardLink { device: 1, inode: 2 });
     Entry { size: 1 << 20, hard_link, content: Some(content), ..entry(b"d\xffb.h2", EntryKind::File) }
+}
+
+fn small_file() -> Entry {
+    let ids = vec![ChunkId::from_bytes([9; 32])];
+    let content = FileContent { ids, fragment: Some(1200), ..FileContent::default() };
+    Entry { size: 300, content: Some(content), ..entry(b"params.json", EntryKind::File) }
 }
 
 fn symlink() -> Entry {

@@ -31,8 +31,8 @@ struct Memory {
     next: usize,
 }
 
-/// Blocks remembered: at 1 MiB each this bounds the memory.
-const BLOCKS_KEPT: usize = 16;
+/// Blocks remembered: at 2 MiB each this bounds the memory.
+const BLOCKS_KEPT: usize = 8;
 /// Pack ciphers remembered.
 const CIPHERS_KEPT: usize = 4096;
 

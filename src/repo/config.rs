@@ -48,11 +48,21 @@ pub struct RepositoryConfig {
     /// How objects are created.
     #[n(9)]
     pub create: CreateMethod,
+    /// Chunk sizes for large files.
+    #[n(10)]
+    pub large_files: ChunkSizes,
+    /// The first length in bytes of a file that is large.
+    #[n(11)]
+    pub large_from: u64,
 }
 
 impl RepositoryConfig {
     /// Default sizes of the `files` class (`docs/decisions/0003-chunk-sizes.md`).
-    pub const FILES: ChunkSizes = ChunkSizes { min: 64 << 10, average: 256 << 10, max: 1 << 20 };
+    pub const FILES: ChunkSizes = ChunkSizes { min: 16 << 10, average: 64 << 10, max: 256 << 10 };
+    /// Default sizes of the `large files` class.
+    pub const LARGE_FILES: ChunkSizes = ChunkSizes { min: 64 << 10, average: 256 << 10, max: 1 << 20 };
+    /// Default length from which on a file is large.
+    pub const LARGE_FROM: u64 = 64 << 20;
     /// Default sizes of the `database` class.
     pub const DATABASE: ChunkSizes = ChunkSizes { min: 2 << 10, average: 8 << 10, max: 64 << 10 };
 
@@ -73,7 +83,7 @@ impl RepositoryConfig {
         if self.public_key.len() != PUBLIC_KEY_BYTES {
             return Err(damaged("its public key has a wrong length"));
         }
-        if !self.files.are_valid() || !self.database.are_valid() {
+        if ![self.files, self.large_files, self.database].iter().all(ChunkSizes::are_valid) {
             return Err(damaged("its chunk sizes are out of bounds"));
         }
         SigningPublic::from_bytes(&self.owner).ok_or_else(|| damaged("its owner's key is no point of the curve"))

@@ -18,7 +18,7 @@ pub const FEATURE_DELTA: u64 = 1;
 pub const PLAIN_BYTES_MAX: usize = 1 << 20;
 
 /// Plaintext a block gathers before it is closed; a longer chunk is a block alone (section "Blocks").
-pub const BLOCK_BYTES: usize = 1 << 20;
+pub const BLOCK_BYTES: usize = 2 << 20;
 
 /// Plaintext of a block, at most: what a reader is willing to expand.
 pub const BLOCK_BYTES_MAX: usize = 9 << 20;

@@ -93,6 +93,8 @@ pub fn found(
             .map_err(|why| VaultError::Request { what: why.to_string(), hint: None })?,
         files: RepositoryConfig::FILES,
         database: RepositoryConfig::DATABASE,
+        large_files: RepositoryConfig::LARGE_FILES,
+        large_from: RepositoryConfig::LARGE_FROM,
         create: founding.create,
     };
     if !config.store(storage, 1, &secrets.signing())? {

@@ -9,10 +9,10 @@ use crate::check_fixture::{Vault, lines, noise};
 /// Two snapshots: `a/one`, `a/two` and then also `b/three`. Each backup makes a pack of data and one of trees.
 fn vault() -> Vault {
     let vault = Vault::new(1);
-    vault.write("a/one", &noise(1, 3000));
-    vault.write("a/two", &noise(2, 3000));
+    vault.write("a/one", &noise(1, 5000));
+    vault.write("a/two", &noise(2, 5000));
     vault.backup();
-    vault.write("b/three", &noise(3, 3000));
+    vault.write("b/three", &noise(3, 5000));
     vault.backup();
     vault
 }

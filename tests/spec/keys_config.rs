@@ -58,9 +58,10 @@ fn unknown_features_and_newer_layouts_are_refused_politely() {
 fn values_out_of_bounds_are_damage_even_when_signed() {
     let bad = ChunkSizes { min: 0, average: 0, max: u32::MAX };
     type Spoil = fn(&mut RepositoryConfig, ChunkSizes);
-    let spoils: [Spoil; 5] = [
+    let spoils: [Spoil; 6] = [
         |config, bad| config.files = bad,
         |config, bad| config.database = bad,
+        |config, bad| config.large_files = bad,
         |config, _| config.epoch = 0,
         |config, _| config.public_key.truncate(10),
         |config, _| config.public_key[0] ^= 1,

@@ -118,7 +118,7 @@ fn the_vector_repository_opens_and_every_file_is_what_it_was() {
     let (desk, snapshots) = (Desk::new(), committed(&repository));
     assert_eq!(snapshots.len(), 2);
     let expected = expected();
-    assert_eq!(expected.len(), 10);
+    assert_eq!(expected.len(), 14);
     for (id, path, content) in expected {
         let manifest = &snapshots.iter().find(|(found, _)| *found == id).unwrap().1;
         let mut out = Vec::new();

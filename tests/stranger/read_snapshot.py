@@ -290,6 +290,9 @@ class Repository:
         for _ in range(content.get(1, 0)):
             ids = [chunk for listed in ids for chunk in split(self.chunk(listed))]
         data = b"".join(self.chunk(chunk) for chunk in ids)
+        if 4 in content:
+            must(len(ids) == 1 and 1 not in content and 2 not in content, "a fragment")
+            data = data[content[4] : content[4] + entry[6]]
         if 2 not in content:
             must(len(data) == entry[6], "a file's length")
             return data

@@ -79,11 +79,11 @@ impl Lab {
         }
     }
 
-    fn folders(&self) -> Folders {
+    pub fn folders(&self) -> Folders {
         Folders { cache: self.path("cache"), state: self.path("state") }
     }
 
-    fn context<'a>(&'a self, folders: &'a Folders) -> Context<'a> {
+    pub fn context<'a>(&'a self, folders: &'a Folders) -> Context<'a> {
         Context { progress: &Silent, cancel: &self.cancel, folders }
     }
 }

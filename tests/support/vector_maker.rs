@@ -100,6 +100,8 @@ fn begin(store: &MemoryStore, seams: &Seams) -> String {
         public_key: crypt::public_key(&secrets.sealing).unwrap(),
         files: SIZES,
         database: RepositoryConfig::DATABASE,
+        large_files: RepositoryConfig::LARGE_FILES,
+        large_from: RepositoryConfig::LARGE_FROM,
         create: CreateMethod::HardLink,
     };
     assert!(config.store(store, 1, &secrets.signing()).unwrap());
@@ -113,6 +115,8 @@ struct Data {
     noise: Vec<u8>,
 }
 
+/// Two files that share a chunk.
+const SMALL: [&[u8]; 2] = [b"{\"name\": \"one\"}\n", b"{\"name\": \"two\", \"rows\": 2}\n"];
 const SPARSE_BYTES: usize = 20_000;
 const SPARSE_DATA: [(u64, &[u8]); 2] = [(4096, b"an island of data"), (12_288, b"and another one")];
 
@@ -139,6 +143,8 @@ impl Data {
             (b"demo/config/dip.properties".to_vec(), self.text.clone()),
             (b"demo/empty".to_vec(), Vec::new()),
             (b"demo/odd \xff\n name/inner.txt".to_vec(), b"inside of a directory with an odd name\n".to_vec()),
+            (b"demo/small/one.json".to_vec(), SMALL[0].to_vec()),
+            (b"demo/small/two.json".to_vec(), SMALL[1].to_vec()),
             (b"demo/sparse.bin".to_vec(), sparse),
             (b"demo/two-chunks.bin".to_vec(), self.noise.clone()),
         ]
@@ -217,13 +223,19 @@ impl<'a> Run<'a> {
                 entry.content.as_mut().unwrap().extents = Some(SPARSE_DATA.iter().map(extent).collect());
                 entry.size = SPARSE_BYTES as u64;
                 made.push(entry);
+            } else if let Some(small) = SMALL.iter().position(|small| *small == bytes) {
+                let mut entry = file(&path, &SMALL.concat(), trees);
+                entry.content.as_mut().unwrap().fragment = Some(SMALL[..small].concat().len() as u32);
+                entry.size = bytes.len() as u64;
+                made.push(entry);
             } else {
                 made.push(file(&path, &bytes, trees));
             }
         }
         let mut made = made.into_iter();
         let mut next = || made.next().unwrap();
-        let (properties, empty, inner, sparse, two) = (next(), next(), next(), next(), next());
+        let (properties, empty, inner) = (next(), next(), next());
+        let (small, sparse, two) = ([next(), next()], next(), next());
         assert_eq!(two.content.as_ref().unwrap().ids.len(), 2, "the file of two chunks has two");
         let link =
             Entry { target: Some(b"config/dip.properties".to_vec()), ..entry(b"link", EntryKind::Symlink, 0o777) };
@@ -233,6 +245,7 @@ impl<'a> Run<'a> {
             directory(b"empty-folder", &[], trees),
             link,
             directory(b"odd \xff\n name", &[inner], trees),
+            directory(b"small", &small, trees),
             sparse,
             two,
         ];
@@ -284,7 +297,13 @@ impl<'a> Run<'a> {
             members: vec![Member { kind: "path".to_owned(), name: "/demo".to_owned() }],
             root,
             consistency: Consistency::Live,
-            counts: Counts { files: 5, directories: 5, others: 1, bytes: bytes + 71, ..Counts::default() },
+            counts: Counts {
+                files: 7,
+                directories: 6,
+                others: 1,
+                bytes: bytes + 71 + SMALL.concat().len() as u64,
+                ..Counts::default()
+            },
             problems: Vec::new(),
             problem_count: 0,
             exclusions: Exclusions::default(),

@@ -247,6 +247,12 @@ impl Maker<'_> {
         let deep = FileContent { ids: vec![CHUNK], list_depth: Some(3), ..FileContent::default() };
         let deep = Entry { size: 1, content: Some(deep), ..file(b"a") };
         write("tree_list_depth", "lists of lists of lists", &leaf(vec![deep]), says);
+        let beyond = FileContent { ids: vec![CHUNK], fragment: Some(u32::MAX), ..FileContent::default() };
+        let beyond = Entry { size: 1, content: Some(beyond), ..file(b"a") };
+        write("tree_fragment_far", "a fragment behind any chunk's end", &leaf(vec![beyond]), says);
+        let two = FileContent { ids: vec![CHUNK; 2], fragment: Some(0), ..FileContent::default() };
+        let two = Entry { size: 1, content: Some(two), ..file(b"a") };
+        write("tree_fragment_of_two", "a fragment of two chunks", &leaf(vec![two]), says);
         let hollow = Entry { size: 1, ..file(b"a") };
         write("tree_file_without_content", "a byte from nowhere", &leaf(vec![hollow]), says);
         write("tree_spine_empty", "a spine without references", &[0x82, 0x01, 0x81, 0x80], "impossible number");

@@ -44,6 +44,8 @@ impl Fixture {
             public_key: public_key.clone(),
             files: RepositoryConfig::FILES,
             database: RepositoryConfig::DATABASE,
+            large_files: RepositoryConfig::LARGE_FILES,
+            large_from: RepositoryConfig::LARGE_FROM,
             create: CreateMethod::HardLink,
         };
         let seams = Seams { entropy, clock: Arc::new(SystemClock) };

@@ -217,7 +217,11 @@ fn content_fits(entry: &Entry) -> bool {
     }
     if let Some(offset) = content.fragment {
         let inside = u64::from(offset).saturating_add(entry.size) <= BLOCK_BYTES_MAX as u64;
-        return inside && entry.size > 0 && content.ids.len() == 1 && content.list_depth.is_none() && content.extents.is_none();
+        return inside
+            && entry.size > 0
+            && content.ids.len() == 1
+            && content.list_depth.is_none()
+            && content.extents.is_none();
     }
     let Some(extents) = &content.extents else { return content.ids.is_empty() == (entry.size == 0) };
     let mut at = 0;

@@ -16,7 +16,9 @@ use crate::sys::listing::{Dir, open_file};
 use crate::sys::meta::{
     FileKind, Names, Stat, Xattr, data_extents, fstat, lstat_at, readlink_at, xattrs_of, xattrs_of_fd,
 };
+use crate::vault::backup::chunkers::Chunkers;
 use crate::vault::backup::fragments::{FRAGMENT_BYTES_MAX, Fragments, ends_shared};
+use crate::vault::backup::source::{ExtentReader, FdReader, fill, rewind};
 use crate::vault::backup::store::{ChunkStore, Filler, Lane, TreeChunks};
 
 /// An entry to be read.
@@ -69,7 +71,7 @@ pub struct Reading<'a> {
     /// Takes chunks.
     pub store: &'a ChunkStore<'a>,
     /// Cuts files.
-    pub chunker: &'a Chunker,
+    pub chunkers: &'a Chunkers,
     /// Translates owners.
     pub names: &'a Names,
     /// Receives bytes read.
@@ -128,7 +130,11 @@ impl<'r, 'a> Reader<'r, 'a> {
         match ended {
             Ok(()) => Ok(()),
             Err(Trouble::Stop(stop)) => Err(stop),
-            Err(Trouble::Io(error)) => Err(Stop::Repo(RepoError::Local { action: "store", what: "a chunk of small files".to_owned(), why: error.to_string() })),
+            Err(Trouble::Io(error)) => Err(Stop::Repo(RepoError::Local {
+                action: "store",
+                what: "a chunk of small files".to_owned(),
+                why: error.to_string(),
+            })),
         }
     }
 
@@ -206,11 +212,12 @@ impl<'r, 'a> Reader<'r, 'a> {
         }
         let extents = if stat.may_have_holes() { data_extents(file, stat.size)? } else { None };
         let mut ids = Vec::new();
+        let chunker = self.reading.chunkers.for_length(Some(stat.size));
         let size = match &extents {
-            None => self.cut(&mut FdReader { file, expected: stat.size, read: 0 }, &mut ids)?,
+            None => self.cut(chunker, &mut FdReader::new(file, stat.size), &mut ids)?,
             Some(extents) => {
-                let mut holes_skipped = ExtentReader { file, extents, at: 0, within: 0 };
-                let data = self.cut(&mut holes_skipped, &mut ids)?;
+                let mut holes_skipped = ExtentReader::new(file, extents);
+                let data = self.cut(chunker, &mut holes_skipped, &mut ids)?;
                 if data != extents.iter().map(|extent| extent.length).sum::<u64>() {
                     return Err(io::Error::other("the file shrank while its holes were read around").into());
                 }
@@ -233,7 +240,7 @@ impl<'r, 'a> Reader<'r, 'a> {
     fn read_small(&mut self, file: &OwnedFd, stat: &Stat) -> Result<Option<(Option<FileContent>, u64)>, Trouble> {
         self.window.resize(WINDOW_BYTES, 0);
         let (mut filled, limit) = (0, FRAGMENT_BYTES_MAX as usize + 1);
-        let mut source = FdReader { file, expected: stat.size, read: 0 };
+        let mut source = FdReader::new(file, stat.size);
         fill(&mut source, &mut self.window[..limit], &mut filled)?;
         if filled == limit {
             rewind(file)?;
@@ -245,21 +252,27 @@ impl<'r, 'a> Reader<'r, 'a> {
     }
 
     /// Cuts everything `source` gives into chunks; returns how many bytes that were.
-    fn cut(&mut self, source: &mut dyn Read, ids: &mut Vec<ChunkId>) -> Result<u64, Trouble> {
+    fn cut(&mut self, chunker: &Chunker, source: &mut dyn Read, ids: &mut Vec<ChunkId>) -> Result<u64, Trouble> {
         let mut window = std::mem::take(&mut self.window);
-        let result = self.cut_in(&mut window, source, ids);
+        let result = self.cut_in(&mut window, chunker, source, ids);
         self.window = window;
         result
     }
 
-    fn cut_in(&mut self, window: &mut Vec<u8>, source: &mut dyn Read, ids: &mut Vec<ChunkId>) -> Result<u64, Trouble> {
+    fn cut_in(
+        &mut self,
+        window: &mut Vec<u8>,
+        chunker: &Chunker,
+        source: &mut dyn Read,
+        ids: &mut Vec<ChunkId>,
+    ) -> Result<u64, Trouble> {
         window.resize(WINDOW_BYTES, 0);
         let (mut filled, mut total, mut ended) = (0, 0, false);
         while !ended {
             ended = fill(source, window, &mut filled)?;
             let mut at = 0;
             while at < filled
-                && let Some(length) = self.reading.chunker.cut(&window[at..filled], ended)
+                && let Some(length) = chunker.cut(&window[at..filled], ended)
             {
                 ids.push(self.add(&window[at..at + length])?);
                 at += length;
@@ -286,7 +299,7 @@ impl<'r, 'a> Reader<'r, 'a> {
     /// Content of a stream that is no file.
     pub fn read_stream(&mut self, source: &mut dyn Read) -> Result<io::Result<(Option<FileContent>, u64)>, Stop> {
         let mut ids = Vec::new();
-        let size = match self.cut(source, &mut ids) {
+        let size = match self.cut(self.reading.chunkers.for_length(None), source, &mut ids) {
             Ok(size) => size,
             Err(Trouble::Io(error)) => return Ok(Err(error)),
             Err(Trouble::Stop(stop)) => return Err(stop),
@@ -346,11 +359,6 @@ fn is_small(stat: &Stat) -> bool {
     stat.size > 0 && stat.size <= FRAGMENT_BYTES_MAX && stat.nlink == 1 && !stat.may_have_holes()
 }
 
-fn rewind(file: &OwnedFd) -> io::Result<()> {
-    rustix::fs::seek(file, rustix::fs::SeekFrom::Start(0))?;
-    Ok(())
-}
-
 enum Trouble {
     Io(io::Error),
     Stop(Stop),
@@ -365,62 +373,5 @@ impl From<io::Error> for Trouble {
 impl From<Stop> for Trouble {
     fn from(stop: Stop) -> Self {
         Self::Stop(stop)
-    }
-}
-
-/// Reads until the window is full or the source has ended; tells which.
-fn fill(source: &mut dyn Read, window: &mut [u8], filled: &mut usize) -> io::Result<bool> {
-    while *filled < window.len() {
-        match source.read(&mut window[*filled..]) {
-            Ok(0) => return Ok(true),
-            Ok(count) => *filled += count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(false)
-}
-
-/// Reads a file to its end. Having read as much as the file was long counts as the end, which saves a call for
-/// each small file: if it has grown meanwhile, its times tell.
-struct FdReader<'a> {
-    file: &'a OwnedFd,
-    expected: u64,
-    read: u64,
-}
-
-impl Read for FdReader<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.read > 0 && self.read == self.expected {
-            return Ok(0);
-        }
-        let count = rustix::io::read(self.file, buffer)?;
-        self.read += count as u64;
-        Ok(count)
-    }
-}
-
-/// Reads the data of a sparse file, extent by extent.
-struct ExtentReader<'a> {
-    file: &'a OwnedFd,
-    extents: &'a [crate::sys::meta::DataExtent],
-    at: usize,
-    within: u64,
-}
-
-impl Read for ExtentReader<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while let Some(extent) = self.extents.get(self.at) {
-            let left = extent.length - self.within;
-            if left > 0 {
-                let want = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-                let count = rustix::io::pread(self.file, &mut buffer[..want], extent.offset + self.within)?;
-                self.within += count as u64;
-                return Ok(count);
-            }
-            self.at += 1;
-            self.within = 0;
-        }
-        Ok(0)
     }
 }

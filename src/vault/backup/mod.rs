@@ -2,6 +2,7 @@
 
 mod assemble;
 mod batch;
+mod chunkers;
 mod fingerprint;
 mod fragments;
 mod identity;
@@ -11,6 +12,7 @@ mod pipeline;
 mod problems;
 mod roots;
 mod run;
+mod source;
 mod state;
 mod store;
 mod stream;

@@ -15,7 +15,6 @@ use crate::base::id::{ChunkId, NodeId, SessionId, SnapshotId, StoredHash};
 use crate::base::object::{ObjectKind, ObjectName};
 use crate::base::progress::{Event, Phase};
 use crate::base::random::array;
-use crate::codec::chunk::Chunker;
 use crate::codec::kdf::plain_hash;
 use crate::repo::crypt::Sealer;
 use crate::repo::index::unlisted::unlisted_packs;
@@ -26,6 +25,7 @@ use crate::repo::snapshot::{Consistency, Counts, Exclusions, Manifest, Member};
 use crate::repo::{RepoError, Repository};
 use crate::sys::meta::Names;
 use crate::sys::pattern::PatternSet;
+use crate::vault::backup::chunkers::Chunkers;
 use crate::vault::backup::item::Reading;
 use crate::vault::backup::lister::{Lister, Rules};
 use crate::vault::backup::pipeline::{self, Plan};
@@ -151,10 +151,10 @@ impl<'a> Job<'a> {
         trusted: bool,
         old_state: Option<StateReader>,
     ) -> Result<Gathered, VaultError> {
-        let chunker = Chunker::new(self.repository.config.files, self.repository.secrets.gear_table());
+        let chunkers = Chunkers::new(self.repository);
         let names = Names::default();
         let (progress, cancel) = (self.context.progress, self.context.cancel);
-        let reading = Reading { store, chunker: &chunker, names: &names, progress, cancel };
+        let reading = Reading { store, chunkers: &chunkers, names: &names, progress, cancel };
         if self.paths.is_empty() {
             return self.gather_streams(store, &reading);
         }

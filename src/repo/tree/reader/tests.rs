@@ -157,7 +157,23 @@ fn entries_that_no_file_system_could_hold_are_refused() {
     let mut huge = entry("x");
     huge.size = u64::MAX;
     content(&mut huge, None);
+    let fragment = |size: u64, change: fn(&mut FileContent)| {
+        let mut made = entry("x");
+        made.size = size;
+        content(&mut made, None);
+        let kept = made.content.as_mut().unwrap();
+        kept.fragment = Some(0);
+        change(kept);
+        made
+    };
     let bad = [
+        fragment(0, |_| {}),
+        fragment(10 << 20, |_| {}),
+        fragment(1, |content| content.fragment = Some(u32::MAX)),
+        fragment(1, |content| content.ids.push(ChunkId::from_bytes([2; 32]))),
+        fragment(1, |content| content.ids.clear()),
+        fragment(1, |content| content.list_depth = Some(1)),
+        fragment(1, |content| content.extents = Some(vec![Extent { offset: 0, length: 1 }])),
         kind(EntryKind::Directory, |_| {}),
         kind(EntryKind::File, |entry| entry.tree = Some(ChunkId::from_bytes([0; 32]))),
         kind(EntryKind::File, |entry| entry.mode = 0o10000),
