@@ -8,6 +8,7 @@ pub mod meta;
 pub mod names;
 pub mod patient;
 pub mod pattern;
+pub mod process;
 pub mod remove;
 pub mod sparse;
 pub mod spill;

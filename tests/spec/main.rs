@@ -31,6 +31,7 @@ mod vector_maker;
 #[path = "../support/vector_objects_maker.rs"]
 mod vector_objects_maker;
 
+mod attended;
 mod browse_dump;
 mod browse_select;
 mod cache_loss;

@@ -128,6 +128,7 @@ impl Args {
             force: self.force,
             tags,
             node: self.node,
+            identity: None,
             time: self.time,
         })
     }

@@ -27,6 +27,8 @@ pub struct Item {
     pub dir: Arc<Dir>,
     /// Its name there.
     pub name: CString,
+    /// Its name in the snapshot, if that is another.
+    pub stored_as: Option<CString>,
     /// What the listing said of it.
     pub stat: Stat,
     /// Ordinal of its file system.
@@ -319,7 +321,7 @@ impl<'r, 'a> Reader<'r, 'a> {
         let linked = stat.nlink > 1 && stat.kind != FileKind::Directory;
         let device = matches!(stat.kind, FileKind::CharDevice | FileKind::BlockDevice);
         Entry {
-            name: item.name.to_bytes().to_vec(),
+            name: item.stored_as.as_ref().unwrap_or(&item.name).to_bytes().to_vec(),
             kind: entry_kind(stat.kind),
             mode: stat.mode,
             owner: Owner { uid: stat.uid, gid: stat.gid, user: names.user(stat.uid), group: names.group(stat.gid) },

@@ -8,12 +8,14 @@ mod fragments;
 mod identity;
 mod item;
 mod lister;
+mod passes;
 mod pipeline;
 mod problems;
 mod roots;
 mod run;
 mod source;
 mod state;
+mod steward;
 mod store;
 mod stream;
 mod walk;
@@ -22,17 +24,21 @@ use std::path::PathBuf;
 
 use crate::base::clock::Timestamp;
 use crate::base::id::SnapshotId;
-use crate::repo::snapshot::Manifest;
+use crate::repo::snapshot::{Manifest, Member};
 
-pub use run::run;
+pub use roots::{Root, Upper};
+pub use run::{run, run_attended};
 #[cfg(feature = "testing")]
 pub use state::fuzz as fuzz_state;
+pub use steward::{Steward, Unattended};
 
 /// What to back up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
     /// A file or directory tree.
     Path(PathBuf),
+    /// A tree put together from several places.
+    Assembled(Assembled),
     /// Standard input under this name.
     Stdin {
         /// File name in the snapshot.
@@ -45,6 +51,17 @@ pub enum Source {
         /// Given to `sh -c`.
         command: String,
     },
+}
+
+/// A tree whose parts stand elsewhere in the snapshot than where they lie.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assembled {
+    /// What the user named, for people and to tell this source from others.
+    pub name: PathBuf,
+    /// Kinds and names of its parts, for the manifest.
+    pub members: Vec<Member>,
+    /// Top-level entries of the snapshot.
+    pub root: Upper,
 }
 
 /// How to back it up.
@@ -64,6 +81,8 @@ pub struct BackupOptions {
     pub tags: Vec<String>,
     /// Label of the node; the host name if absent.
     pub node: Option<String>,
+    /// By what the node is known on this machine; its label if absent.
+    pub identity: Option<String>,
     /// Time of the snapshot; now if absent.
     pub time: Option<Timestamp>,
 }

@@ -1,4 +1,5 @@
-//! From the paths a user gave to one tree: the upper directories are made of names only, the sources hang below.
+//! What a backup reads and where it stands in the snapshot: upper directories of which only some names count, and the
+//! sources below them, which may lie elsewhere than their place in the snapshot says.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -6,12 +7,48 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
 /// A place in the tree of sources.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Root {
     /// Everything here is backed up.
     Source,
-    /// Only these names are.
-    Upper(BTreeMap<Vec<u8>, Root>),
+    /// The directory at this path is backed up as if it were here.
+    Moved(PathBuf),
+    /// Only some names are.
+    Upper(Upper),
+}
+
+/// A directory of which only some names are backed up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upper {
+    /// The directory that lends its attributes, and in which sources are looked up by name.
+    pub place: PathBuf,
+    /// The names.
+    pub names: BTreeMap<Vec<u8>, Root>,
+}
+
+impl Upper {
+    /// Nothing of the directory `place` yet.
+    pub fn new(place: impl Into<PathBuf>) -> Self {
+        Self { place: place.into(), names: BTreeMap::new() }
+    }
+
+    /// Adds a source, given relative to this directory. What lies inside another source adds nothing.
+    pub fn add(&mut self, source: &Path) {
+        let mut parts = source.components();
+        let Some(name) = parts.find_map(|part| match part {
+            Component::Normal(name) => Some(name),
+            _ => None,
+        }) else {
+            return;
+        };
+        let rest = parts.as_path();
+        let below = self.names.entry(name.as_bytes().to_vec());
+        if rest.as_os_str().is_empty() {
+            below.insert_entry(Root::Source);
+        } else if let Root::Upper(upper) = below.or_insert_with(|| Root::Upper(Self::new(self.place.join(name)))) {
+            upper.add(rest);
+        }
+    }
 }
 
 /// The absolute form of a source, without `.` and `..`; the last component may be a link and stays one.
@@ -26,20 +63,16 @@ pub fn absolute(path: &Path) -> io::Result<PathBuf> {
     }
 }
 
-/// The tree of absolute sources. A source inside another one adds nothing.
+/// The tree of absolute sources.
 pub fn tree<'p>(sources: impl IntoIterator<Item = &'p Path>) -> Root {
-    let mut root = Root::Upper(BTreeMap::new());
+    let mut root = Upper::new("/");
     for source in sources {
-        let mut place = &mut root;
-        for part in source.components() {
-            if let Component::Normal(name) = part {
-                let Root::Upper(names) = place else { break };
-                place = names.entry(name.as_bytes().to_vec()).or_insert_with(|| Root::Upper(BTreeMap::new()));
-            }
+        if source == Path::new("/") {
+            return Root::Source;
         }
-        *place = Root::Source;
+        root.add(source);
     }
-    root
+    Root::Upper(root)
 }
 
 #[cfg(test)]
@@ -49,11 +82,12 @@ mod tests {
     #[test]
     fn sources_share_their_upper_directories_and_inner_ones_vanish() {
         let tree = tree(["/a/b", "/a/c", "/a/b/inner", "/d"].map(Path::new));
-        let upper = |pairs: Vec<(&str, Root)>| {
-            Root::Upper(pairs.into_iter().map(|(name, root)| (name.as_bytes().to_vec(), root)).collect())
+        let upper = |place: &str, pairs: Vec<(&str, Root)>| {
+            let names = pairs.into_iter().map(|(name, root)| (name.as_bytes().to_vec(), root)).collect();
+            Root::Upper(Upper { place: place.into(), names })
         };
-        let a = upper(vec![("b", Root::Source), ("c", Root::Source)]);
-        assert_eq!(tree, upper(vec![("a", a), ("d", Root::Source)]));
+        let a = upper("/a", vec![("b", Root::Source), ("c", Root::Source)]);
+        assert_eq!(tree, upper("/", vec![("a", a), ("d", Root::Source)]));
     }
 
     #[test]

@@ -23,16 +23,16 @@ use crate::repo::journal;
 use crate::repo::session::{Abandoned, Session, SessionStart, SnapshotLink};
 use crate::repo::snapshot::{Consistency, Counts, Exclusions, Manifest, Member};
 use crate::repo::{RepoError, Repository};
-use crate::sys::meta::Names;
 use crate::sys::pattern::PatternSet;
-use crate::vault::backup::chunkers::Chunkers;
-use crate::vault::backup::item::Reading;
 use crate::vault::backup::lister::{Lister, Rules};
+use crate::vault::backup::passes::Passes;
 use crate::vault::backup::pipeline::{self, Plan};
 use crate::vault::backup::problems::ProblemLog;
-use crate::vault::backup::state::{StateReader, StateWriter};
-use crate::vault::backup::store::{ChunkStore, TreeChunks};
-use crate::vault::backup::{BackupOptions, BackupReport, Source, identity, roots, stream};
+use crate::vault::backup::roots::Root;
+use crate::vault::backup::state::StateReader;
+use crate::vault::backup::steward::{Steward, Unattended};
+use crate::vault::backup::store::ChunkStore;
+use crate::vault::backup::{Assembled, BackupOptions, BackupReport, Source, identity, roots};
 use crate::vault::{Context, VaultError};
 
 /// Packs waiting to be made durable.
@@ -47,30 +47,33 @@ pub fn run(
     options: &BackupOptions,
     context: Context<'_>,
 ) -> Result<BackupReport, VaultError> {
+    run_attended(repository, sources, options, context, &mut Unattended)
+}
+
+/// The same, with somebody who looks after the sources meanwhile. A dry run asks nobody.
+pub fn run_attended(
+    repository: &Repository,
+    sources: &[Source],
+    options: &BackupOptions,
+    context: Context<'_>,
+    steward: &mut dyn Steward,
+) -> Result<BackupReport, VaultError> {
     let job = Job::new(repository, sources, options, context)?;
-    if options.dry_run { job.dry_run() } else { job.run() }
+    if options.dry_run { job.dry_run() } else { job.run(steward) }
 }
 
 /// Everything a backup knows before it touches the repository.
-struct Job<'a> {
-    repository: &'a Repository,
-    sources: &'a [Source],
+pub struct Job<'a> {
+    pub repository: &'a Repository,
+    pub sources: &'a [Source],
     paths: Vec<PathBuf>,
     options: &'a BackupOptions,
-    context: Context<'a>,
+    pub context: Context<'a>,
     label: String,
     node: NodeId,
     started: Instant,
-    now: Timestamp,
-    state_path: PathBuf,
-}
-
-/// What goes into the manifest from the work itself.
-struct Gathered {
-    root: ChunkId,
-    counts: Counts,
-    left_out: (u64, u64),
-    state: Option<StateWriter>,
+    pub now: Timestamp,
+    pub state_path: PathBuf,
 }
 
 impl<'a> Job<'a> {
@@ -83,7 +86,8 @@ impl<'a> Job<'a> {
         let paths = existing_paths(sources)?;
         let label = options.node.clone().unwrap_or_else(identity::host_name);
         let entropy = &*repository.seams.entropy;
-        let node = identity::node_id(&context.folders.state, repository.id(), &label, entropy)?;
+        let known_by = options.identity.as_deref().unwrap_or(&label);
+        let node = identity::node_id(&context.folders.state, repository.id(), known_by, entropy)?;
         std::fs::create_dir_all(&context.folders.cache)
             .map_err(|error| VaultError::local("create", &context.folders.cache, error))?;
         let state_path = state_path(&context.folders.cache, node, &paths);
@@ -92,13 +96,13 @@ impl<'a> Job<'a> {
         Ok(Self { repository, sources, paths, options, context, label, node, started, now, state_path })
     }
 
-    fn run(&self) -> Result<BackupReport, VaultError> {
+    fn run(&self, steward: &mut dyn Steward) -> Result<BackupReport, VaultError> {
         let old_state = self.old_state();
         let parent = old_state.as_ref().map(|state| state.snapshot);
         let sealer = self.sealer()?;
         let start = SessionStart { node: self.node, parent, host: identity::host_name() };
         let session = Session::begin(self.repository, &sealer, start)?;
-        match self.work(&session, &sealer, old_state) {
+        match self.work(&session, &sealer, old_state, steward) {
             Ok(report) => Ok(report),
             Err(error) => {
                 // Best effort: a session that cannot say that it gave up is fenced when its lease runs out.
@@ -113,6 +117,7 @@ impl<'a> Job<'a> {
         session: &Session<'_>,
         sealer: &Sealer,
         old_state: Option<StateReader>,
+        steward: &mut dyn Steward,
     ) -> Result<BackupReport, VaultError> {
         let trusted = session.parent_stands()?;
         let index = self.index(session)?;
@@ -122,7 +127,8 @@ impl<'a> Job<'a> {
         let problems = ProblemLog::new(self.context.progress);
         self.phase(Phase::Backup);
         let gathered = pipeline::with_publisher(&store, &full_out, session, self.context, || {
-            self.gather(&store, &problems, session, trusted, old_state)
+            let passes = Passes { job: self, store: &store, problems: &problems, snapshot: session.snapshot() };
+            passes.run(old_state, trusted, steward)
         })?;
         self.phase(Phase::Commit);
         let mut counts = gathered.counts;
@@ -130,7 +136,8 @@ impl<'a> Job<'a> {
         counts.bytes_added = store.added.bytes.load(Ordering::Relaxed);
         counts.bytes_stored = store.added.stored.load(Ordering::Relaxed);
         let parent = trusted.then(|| session.parent()).flatten();
-        let manifest = self.manifest(gathered.root, counts, gathered.left_out, &problems, (session.id(), parent));
+        let mut manifest = self.manifest(gathered.root, counts, gathered.left_out, &problems, (session.id(), parent));
+        steward.testify(&mut manifest)?;
         if self.context.cancel.is_requested() {
             return Err(VaultError::Interrupted);
         }
@@ -143,49 +150,10 @@ impl<'a> Job<'a> {
         Ok(BackupReport { snapshot: Some(snapshot), manifest, seconds: self.started.elapsed().as_secs_f64() })
     }
 
-    fn gather(
-        &self,
-        store: &ChunkStore<'_>,
-        problems: &ProblemLog<'_>,
-        session: &Session<'_>,
-        trusted: bool,
-        old_state: Option<StateReader>,
-    ) -> Result<Gathered, VaultError> {
-        let chunkers = Chunkers::new(self.repository);
-        let names = Names::default();
-        let (progress, cancel) = (self.context.progress, self.context.cancel);
-        let reading = Reading { store, chunkers: &chunkers, names: &names, progress, cancel };
-        if self.paths.is_empty() {
-            return self.gather_streams(store, &reading);
-        }
-        let lister = Lister::new(self.rules()?);
-        let next_state = StateWriter::create(&self.state_path, self.repository.id(), session.snapshot()).ok();
-        let root = roots::tree(self.paths.iter().map(PathBuf::as_path));
-        let plan = Plan { root, lister: &lister, state: old_state, trusted, next_state, problems };
-        let walked = pipeline::walk(plan, &reading, &*self.repository.seams.clock)?;
-        let (root, state) = (walked.assembled.root, walked.assembled.state);
-        Ok(Gathered { root, counts: walked.counts, left_out: walked.left_out, state })
-    }
-
-    fn gather_streams(&self, store: &ChunkStore<'_>, reading: &Reading<'_>) -> Result<Gathered, VaultError> {
-        let mut counts = Counts::default();
-        let mut streams = Vec::new();
-        for source in self.sources {
-            let stream = stream::read(source, reading, self.now)?;
-            counts.files += 1;
-            counts.files_read += 1;
-            counts.bytes += stream.entry.size;
-            counts.bytes_read += stream.entry.size;
-            streams.push(stream);
-        }
-        let root = stream::root(streams, TreeChunks::new(store))?;
-        Ok(Gathered { root, counts, left_out: (0, 0), state: None })
-    }
-
     fn dry_run(&self) -> Result<BackupReport, VaultError> {
         let problems = ProblemLog::new(self.context.progress);
         let lister = Lister::new(self.rules()?);
-        let root = roots::tree(self.paths.iter().map(PathBuf::as_path));
+        let root = self.root();
         let state = self.old_state();
         let plan = Plan { root, lister: &lister, state, trusted: true, next_state: None, problems: &problems };
         self.phase(Phase::Backup);
@@ -195,8 +163,22 @@ impl<'a> Job<'a> {
         Ok(BackupReport { snapshot: None, manifest, seconds: self.started.elapsed().as_secs_f64() })
     }
 
-    fn old_state(&self) -> Option<StateReader> {
+    pub fn old_state(&self) -> Option<StateReader> {
         if self.options.force { None } else { StateReader::open(&self.state_path, self.repository.id()) }
+    }
+
+    /// Whether the sources are streams and not trees.
+    pub fn has_streams(&self) -> bool {
+        self.sources.iter().any(|source| matches!(source, Source::Stdin { .. } | Source::Command { .. }))
+    }
+
+    /// The tree of sources.
+    pub fn root(&self) -> Root {
+        let assembled = self.sources.iter().find_map(|source| match source {
+            Source::Assembled(assembled) => Some(assembled.root.clone()),
+            _ => None,
+        });
+        assembled.map_or_else(|| roots::tree(self.paths.iter().map(PathBuf::as_path)), Root::Upper)
     }
 
     fn sealer(&self) -> Result<Sealer, VaultError> {
@@ -234,7 +216,7 @@ impl<'a> Job<'a> {
         Ok(())
     }
 
-    fn rules(&self) -> Result<Rules, VaultError> {
+    pub fn rules(&self) -> Result<Rules, VaultError> {
         let bad = |error: crate::sys::pattern::BadPattern| VaultError::Request {
             what: error.to_string(),
             hint: Some("see `dssvault backup --help` for the form of patterns".to_owned()),
@@ -290,13 +272,21 @@ impl<'a> Job<'a> {
     }
 
     fn members(&self) -> Vec<Member> {
-        let paths = self.paths.iter().map(|path| ("path", path.to_string_lossy().into_owned()));
-        let streams = self.sources.iter().filter_map(|source| match source {
-            Source::Path(_) => None,
-            Source::Stdin { name } => Some(("stdin", name.clone())),
-            Source::Command { name, .. } => Some(("command", name.clone())),
+        let one = |kind: &str, name: String| vec![Member { kind: kind.to_owned(), name }];
+        let members = self.sources.iter().flat_map(|source| match source {
+            // As an absolute path, below.
+            Source::Path(_) => Vec::new(),
+            Source::Assembled(assembled) => assembled.members.clone(),
+            Source::Stdin { name } => one("stdin", name.clone()),
+            Source::Command { name, .. } => one("command", name.clone()),
         });
-        paths.chain(streams).map(|(kind, name)| Member { kind: kind.to_owned(), name }).collect()
+        let path = |path: &PathBuf| one("path", path.to_string_lossy().into_owned());
+        let paths = if self.is_assembled() { Vec::new() } else { self.paths.iter().flat_map(path).collect() };
+        paths.into_iter().chain(members).collect()
+    }
+
+    fn is_assembled(&self) -> bool {
+        self.sources.iter().any(|source| matches!(source, Source::Assembled(_)))
     }
 
     /// The parent, as the chain of this node's snapshots records it.
@@ -364,14 +354,21 @@ fn exists(repository: &Repository, name: &ObjectName) -> Result<bool, VaultError
 fn existing_paths(sources: &[Source]) -> Result<Vec<PathBuf>, VaultError> {
     let mut paths = Vec::new();
     for source in sources {
-        if let Source::Path(path) = source {
+        if let Source::Path(path) | Source::Assembled(Assembled { name: path, .. }) = source {
             paths.push(roots::absolute(path).map_err(|error| VaultError::local("find", path, error))?);
         }
     }
     let streams = sources.len() - paths.len();
+    let assembled = sources.iter().any(|source| matches!(source, Source::Assembled(_)));
     let request = |what: &str, hint: &str| VaultError::Request { what: what.to_owned(), hint: Some(hint.to_owned()) };
     if sources.is_empty() {
         return Err(request("there is nothing to back up", "name at least one file or directory"));
+    }
+    if assembled && sources.len() > 1 {
+        return Err(request(
+            "a data directory has a snapshot of its own",
+            "back the other sources up in a snapshot of theirs",
+        ));
     }
     if streams > 0 && !paths.is_empty() {
         return Err(request("paths and streams cannot share a snapshot", "back them up one after the other"));

@@ -12,7 +12,7 @@ use crate::sys::patient::Patient;
 use crate::vault::VaultError;
 use crate::vault::backup::item::{Reader, Reading, Stop};
 use crate::vault::backup::store::{Lane, TreeChunks};
-use crate::vault::backup::{Source, identity};
+use crate::vault::backup::{Assembled, Source, identity};
 
 /// A stream's entry in the root, and its length in bytes.
 pub struct Streamed {
@@ -53,7 +53,7 @@ pub fn read(source: &Source, reading: &Reading<'_>, now: Timestamp) -> Result<St
             }
             Ok(Streamed { entry: entry(name, content, size, now)? })
         }
-        Source::Path(path) => Err(VaultError::Request {
+        Source::Path(path) | Source::Assembled(Assembled { name: path, .. }) => Err(VaultError::Request {
             what: format!("{} is not a stream", path.display()),
             hint: Some("back up paths and streams in separate snapshots".to_owned()),
         }),

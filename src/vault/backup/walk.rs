@@ -1,9 +1,12 @@
 //! The walk: takes listings in one fixed order, everything below a directory before the directory itself,
 //! compares each with the last state, sends what is new to the readers and the directory to the assembler.
 
+use std::collections::BTreeMap;
+use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::AsFd;
-use std::path::PathBuf;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::sync::Arc;
 
 use crossbeam_channel::{Sender, TrySendError};
@@ -19,7 +22,7 @@ use crate::vault::backup::fingerprint::Fingerprint;
 use crate::vault::backup::item::{Item, Stop};
 use crate::vault::backup::lister::{Lister, Task, join};
 use crate::vault::backup::problems::ProblemLog;
-use crate::vault::backup::roots::Root;
+use crate::vault::backup::roots::{Root, Upper};
 use crate::vault::backup::state::{Record, StateReader};
 use crate::vault::backup::store::ChunkStore;
 
@@ -69,24 +72,41 @@ pub struct Walk<'a> {
 
 enum Child {
     Task(Arc<Task>),
-    Upper(std::collections::BTreeMap<Vec<u8>, Root>),
+    Upper(Upper),
 }
 
 struct Frame {
     path: Vec<u8>,
     dir: Option<Arc<Dir>>,
     listing: Listing,
+    /// Directories that lie elsewhere than in `dir`, by their lines.
+    elsewhere: BTreeMap<usize, Arc<Dir>>,
     children: std::vec::IntoIter<(usize, Child)>,
     walked: Vec<usize>,
     complete: bool,
+}
+
+impl Frame {
+    fn empty(path: Vec<u8>) -> Self {
+        Self {
+            path,
+            dir: None,
+            listing: Listing::default(),
+            elsewhere: BTreeMap::new(),
+            children: Vec::new().into_iter(),
+            walked: Vec::new(),
+            complete: true,
+        }
+    }
 }
 
 impl Walk<'_> {
     /// Walks the tree of sources.
     pub fn run(&mut self, root: Root) -> Result<(), Stop> {
         let first = match root {
-            Root::Upper(names) => self.upper(Vec::new(), names),
-            Root::Source => self.whole_root(),
+            Root::Upper(upper) => self.upper(Vec::new(), upper),
+            Root::Source => self.whole(Path::new("/")),
+            Root::Moved(place) => self.whole(&place),
         };
         let mut frames = vec![first];
         while let Some(frame) = frames.last_mut() {
@@ -99,7 +119,7 @@ impl Walk<'_> {
                 let path = join(&frame.path, name);
                 let next = match child {
                     Child::Task(task) => self.enter(&task),
-                    Child::Upper(names) => self.upper(path, names),
+                    Child::Upper(upper) => self.upper(path, upper),
                 };
                 frames.push(next);
             } else if let Some(frame) = frames.pop() {
@@ -112,9 +132,9 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// `/` itself as a source.
-    fn whole_root(&mut self) -> Frame {
-        let root = Dir::open(std::path::Path::new("/"));
+    /// A directory that is the root of the snapshot itself.
+    fn whole(&mut self, place: &Path) -> Frame {
+        let root = Dir::open(place);
         let entered = root.and_then(|dir| {
             let stat = crate::sys::meta::fstat(&dir)?;
             Ok(Task::new(Vec::new(), Arc::new(dir), c".", stat.device))
@@ -138,12 +158,11 @@ impl Walk<'_> {
                 let children: Vec<_> =
                     contents.children.into_iter().map(|(line, task)| (line, Child::Task(task))).collect();
                 Frame {
-                    path: task.path.clone(),
                     dir: Some(contents.dir),
                     listing: contents.listing,
                     children: children.into_iter(),
-                    walked: Vec::new(),
                     complete,
+                    ..Frame::empty(task.path.clone())
                 }
             }
             Err(error) => self.unreadable(task.path.clone(), &error),
@@ -152,53 +171,44 @@ impl Walk<'_> {
 
     fn unreadable(&mut self, path: Vec<u8>, error: &io::Error) -> Frame {
         self.note(&path, error);
-        Frame {
-            path,
-            dir: None,
-            listing: Listing::default(),
-            children: Vec::new().into_iter(),
-            walked: Vec::new(),
-            complete: false,
-        }
+        Frame { complete: false, ..Frame::empty(path) }
     }
 
     /// A directory above the sources: only the named entries are seen.
-    fn upper(&mut self, path: Vec<u8>, names: std::collections::BTreeMap<Vec<u8>, Root>) -> Frame {
-        use std::os::unix::ffi::OsStrExt;
-        let place = PathBuf::from("/").join(std::ffi::OsStr::from_bytes(&path));
-        let dir = match Dir::open(&place) {
+    fn upper(&mut self, path: Vec<u8>, upper: Upper) -> Frame {
+        let dir = match Dir::open(&upper.place) {
             Ok(dir) => Arc::new(dir),
             Err(error) => return self.unreadable(path, &error),
         };
-        let mut listing = Listing::default();
-        let (mut children, mut complete) = (Vec::new(), true);
-        for (name, root) in names {
-            let Ok(c_name) = std::ffi::CString::new(name.clone()) else { continue };
-            let stat = match &root {
-                Root::Source => lstat_at(dir.as_fd(), &c_name),
-                Root::Upper(_) => dir.open_at(&c_name, true).and_then(|dir| crate::sys::meta::fstat(&dir)),
-            };
-            match stat {
-                Ok(stat) => {
-                    let line = listing.entries.len();
-                    listing.push(&c_name, stat);
-                    match root {
-                        Root::Upper(names) => children.push((line, Child::Upper(names))),
-                        Root::Source if is_directory(&stat) => {
-                            let task = Task::new(join(&path, &name), Arc::clone(&dir), &c_name, stat.device);
-                            children.push((line, Child::Task(task)));
+        let mut frame = Frame::empty(path);
+        let mut children = Vec::new();
+        for (name, root) in upper.names {
+            let Ok(c_name) = CString::new(name.clone()) else { continue };
+            let path = join(&frame.path, &name);
+            match look(&root, &upper.place, &dir, &c_name) {
+                Ok((stat, elsewhere)) => {
+                    let line = frame.listing.entries.len();
+                    frame.listing.push(&c_name, stat);
+                    match (root, &elsewhere) {
+                        (Root::Upper(upper), _) => children.push((line, Child::Upper(upper))),
+                        (Root::Moved(_), Some(place)) => {
+                            children.push((line, Child::Task(Task::new(path, Arc::clone(place), c".", stat.device))));
                         }
-                        Root::Source => {}
+                        (_, _) if is_directory(&stat) => {
+                            children.push((line, Child::Task(Task::new(path, Arc::clone(&dir), &c_name, stat.device))));
+                        }
+                        _ => {}
                     }
+                    frame.elsewhere.extend(elsewhere.map(|dir| (line, dir)));
                 }
                 Err(error) => {
-                    complete = false;
+                    frame.complete = false;
                     // A source the user named is missed even if it has merely vanished.
-                    self.problems.note(&join(&path, &name), &error.to_string(), true);
+                    self.problems.note(&path, &error.to_string(), true);
                 }
             }
         }
-        Frame { path, dir: Some(dir), listing, children: children.into_iter(), walked: Vec::new(), complete }
+        Frame { dir: Some(dir), children: children.into_iter(), ..frame }
     }
 
     fn complete(&mut self, frame: Frame) -> Result<(), Stop> {
@@ -219,24 +229,31 @@ impl Walk<'_> {
         // Before its items: the assembler gives the permits back that the items of a huge directory wait for.
         self.send_job(&job)?;
         if let (Some(same), Some(dir)) = (&job.same, &frame.dir) {
-            for ((line, same), file_system) in job.listing.entries.iter().zip(same).zip(&job.file_systems) {
+            for (index, same) in same.iter().enumerate() {
                 if !same {
-                    self.send_item(dir, &job.listing, line, *file_system);
+                    self.send_item(&job, index, dir, frame.elsewhere.get(&index));
                 }
             }
         }
         Ok(())
     }
 
-    fn send_item(&mut self, dir: &Arc<Dir>, listing: &Listing, line: &crate::sys::listing::Listed, file_system: u32) {
+    fn send_item(&mut self, job: &DirectoryJob, index: usize, dir: &Arc<Dir>, elsewhere: Option<&Arc<Dir>>) {
+        let Some(line) = job.listing.entries.get(index) else { return };
         let bytes = if line.stat.kind == FileKind::File { data_bytes(&line.stat) } else { 0 };
         if line.stat.kind == FileKind::File {
             self.counts.files_read += 1;
             self.counts.bytes_read += bytes;
         }
         if let Some(batcher) = &mut self.batcher {
-            let name = listing.c_name(line).to_owned();
-            batcher.push(Item { dir: Arc::clone(dir), name, stat: line.stat, file_system }, bytes);
+            let name = job.listing.c_name(line).to_owned();
+            let file_system = job.file_systems.get(index).copied().unwrap_or(0);
+            let (dir, stored_as) = match elsewhere {
+                Some(elsewhere) => (elsewhere, Some(name.clone())),
+                None => (dir, None),
+            };
+            let name = if stored_as.is_some() { c".".to_owned() } else { name };
+            batcher.push(Item { dir: Arc::clone(dir), name, stored_as, stat: line.stat, file_system }, bytes);
         }
     }
 
@@ -308,6 +325,19 @@ impl Walk<'_> {
         // What vanishes while a tree is read is no loss: it is no longer there to be had.
         self.problems.note(path, &error.to_string(), error.kind() != io::ErrorKind::NotFound);
     }
+}
+
+/// The attributes of a source or upper directory `name` of `place`, and the directory itself if it lies elsewhere.
+fn look(root: &Root, place: &Path, dir: &Dir, name: &CStr) -> io::Result<(Stat, Option<Arc<Dir>>)> {
+    let elsewhere = match root {
+        Root::Source => return Ok((lstat_at(dir.as_fd(), name)?, None)),
+        Root::Moved(elsewhere) => elsewhere,
+        Root::Upper(upper) => &upper.place,
+    };
+    let opened = Dir::open(elsewhere)?;
+    let stat = crate::sys::meta::fstat(&opened)?;
+    let here = *elsewhere == place.join(std::ffi::OsStr::from_bytes(name.to_bytes()));
+    Ok((stat, (!here).then(|| Arc::new(opened))))
 }
 
 /// Bytes of a file without its holes, as far as the listing tells.

@@ -1,0 +1,171 @@
+//! The stop window of a backup: the node is stopped after the first pass and started when the last byte was read, in
+//! every case.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
+
+use crate::base::cancel::Cancel;
+use crate::base::clock::Clock;
+use crate::dss::control::error::ControlError;
+use crate::dss::control::evidence::Running;
+use crate::dss::control::guard::Guard;
+use crate::dss::control::health;
+use crate::dss::control::instance::Instance;
+use crate::dss::control::journal::{Phase, StopJournal};
+use crate::dss::control::proc;
+use crate::dss::control::service::{START_LIMIT, STOP_LIMIT, Service, Starting};
+
+/// What a window may cost and where it keeps its journal.
+#[derive(Debug, Clone)]
+pub struct WindowOptions {
+    /// How long the node may be down before it is started with the backup unfinished.
+    pub max_downtime: Duration,
+    /// How long it is waited for its health after the start.
+    pub health_limit: Duration,
+    /// State folder of this machine.
+    pub state: PathBuf,
+    /// This program, to run the guard.
+    pub program: PathBuf,
+}
+
+/// How a window ended.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct WindowReport {
+    /// Whether the node ran before, and so was stopped and started.
+    pub stopped: bool,
+    /// From the order to stop until it answered again, or was given up waiting for.
+    pub downtime: Duration,
+    /// From the proof that it had stopped until the order to start: what the backup itself took.
+    pub reading: Duration,
+    /// Why it is not known to be healthy.
+    pub unhealthy: Option<String>,
+}
+
+/// A node's stop window.
+pub struct StopWindow<'w> {
+    instance: &'w Instance,
+    options: WindowOptions,
+    clock: &'w dyn Clock,
+    cancel: &'w Cancel,
+    journal: StopJournal,
+    guard: Option<Guard>,
+    deadline: Option<Deadline>,
+    expired: Arc<AtomicBool>,
+    stopped_at: Option<Instant>,
+    rested_at: Option<Instant>,
+    starting: Option<Result<Starting, ControlError>>,
+    report: WindowReport,
+}
+
+impl<'w> StopWindow<'w> {
+    /// A window that has not opened yet. `cancel` is requested when the node has been down for too long.
+    pub fn new(instance: &'w Instance, options: WindowOptions, clock: &'w dyn Clock, cancel: &'w Cancel) -> Self {
+        Self {
+            instance,
+            journal: StopJournal::of(&options.state, instance),
+            options,
+            clock,
+            cancel,
+            guard: None,
+            deadline: None,
+            expired: Arc::default(),
+            stopped_at: None,
+            rested_at: None,
+            starting: None,
+            report: WindowReport::default(),
+        }
+    }
+
+    /// Stops the node if it runs. After an error it runs as before, or is being started.
+    pub fn open(&mut self) -> Result<(), ControlError> {
+        let evidence = proc::look(self.instance);
+        match evidence.running() {
+            Running::Stopped => return Ok(()),
+            Running::Unknown => {
+                return Err(ControlError::Unclear { data_dir: self.instance.data_dir.clone(), evidence });
+            }
+            Running::Running => {}
+        }
+        if self.cancel.is_requested() {
+            return Err(ControlError::Interrupted);
+        }
+        let service = Service::of(self.instance)?;
+        let now = self.clock.now();
+        self.journal.write(self.instance, Phase::Stopping, now)?;
+        self.guard = Some(Guard::post(&self.options.program, &self.journal)?);
+        self.stopped_at = Some(Instant::now());
+        self.report.stopped = true;
+        self.deadline =
+            Some(Deadline::begin(self.options.max_downtime, self.cancel.clone(), Arc::clone(&self.expired)));
+        service.stop(STOP_LIMIT.min(self.options.max_downtime))?;
+        self.journal.write(self.instance, Phase::Stopped, now)?;
+        self.rested_at = Some(Instant::now());
+        Ok(())
+    }
+
+    /// Tells the node to start, if it was stopped here and was not told yet.
+    pub fn close(&mut self) {
+        let Some(_) = self.stopped_at.filter(|_| self.starting.is_none()) else { return };
+        self.report.reading = self.rested_at.map(|since| since.elapsed()).unwrap_or_default();
+        self.deadline = None;
+        // A journal that cannot be written now still says that a start is owed.
+        let _ = self.journal.write(self.instance, Phase::Starting, self.clock.now());
+        self.starting = Some(Service::of(self.instance).and_then(|service| service.begin_start()));
+    }
+
+    /// Waits until it answers, and says how it went. `Err`: it could not be started; the journal keeps saying so.
+    pub fn settle(&mut self) -> Result<WindowReport, ControlError> {
+        self.close();
+        let Some(since) = self.stopped_at.take() else { return Ok(self.report.clone()) };
+        let started = self.starting.take().unwrap_or(Err(ControlError::Interrupted));
+        let started = started.and_then(|starting| starting.wait(START_LIMIT));
+        // Not to be cut short: whoever pressed Ctrl-C still wants to know that it runs.
+        let healthy = health::wait(self.instance, self.options.health_limit, &Cancel::default());
+        self.report.downtime = since.elapsed();
+        match (started, healthy) {
+            (_, Ok(())) => {}
+            // It said that it started: it may come up later, and nothing better is owed to it.
+            (Ok(()), Err(why)) => self.report.unhealthy = Some(why),
+            (Err(error), Err(_)) => {
+                self.guard = None;
+                return Err(error);
+            }
+        }
+        self.journal.clear()?;
+        self.guard = None;
+        Ok(self.report.clone())
+    }
+
+    /// Whether the node had been down for too long before everything was read.
+    pub fn has_expired(&self) -> bool {
+        self.expired.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for StopWindow<'_> {
+    fn drop(&mut self) {
+        // After an error or a panic. If this fails too the journal remains, and the guard goes on with it.
+        let _ = self.settle();
+    }
+}
+
+/// Requests a stop when a time has passed, unless it is dropped before.
+struct Deadline {
+    /// Never sent through: its end is the message.
+    _alive: mpsc::Sender<()>,
+}
+
+impl Deadline {
+    fn begin(limit: Duration, cancel: Cancel, expired: Arc<AtomicBool>) -> Self {
+        let (sender, receiver) = mpsc::channel::<()>();
+        std::thread::spawn(move || {
+            if receiver.recv_timeout(limit) == Err(mpsc::RecvTimeoutError::Timeout) {
+                expired.store(true, Ordering::Relaxed);
+                cancel.request();
+            }
+        });
+        Self { _alive: sender }
+    }
+}

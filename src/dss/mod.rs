@@ -1,0 +1,3 @@
+//! What is special about Dataiku DSS.
+
+pub mod control;

@@ -1,0 +1,119 @@
+//! Reading the sources: once, or once in use and then, at rest, what has changed since.
+
+use std::path::Path;
+
+use crate::base::id::ChunkId;
+use crate::base::progress::Silent;
+use crate::repo::snapshot::Counts;
+use crate::sys::meta::Names;
+use crate::vault::VaultError;
+use crate::vault::backup::chunkers::Chunkers;
+use crate::vault::backup::item::Reading;
+use crate::vault::backup::lister::Lister;
+use crate::vault::backup::pipeline::{self, Plan, Walked};
+use crate::vault::backup::problems::ProblemLog;
+use crate::vault::backup::run::Job;
+use crate::vault::backup::state::{StateReader, StateWriter};
+use crate::vault::backup::steward::Steward;
+use crate::vault::backup::store::{ChunkStore, TreeChunks};
+use crate::vault::backup::stream;
+
+/// What goes into the manifest from the work itself.
+pub struct Gathered {
+    /// Tree of the root.
+    pub root: ChunkId,
+    /// Counts of entries and of what was read.
+    pub counts: Counts,
+    /// Entries and bytes left out.
+    pub left_out: (u64, u64),
+    /// To be put in place after the commit.
+    pub state: Option<StateWriter>,
+}
+
+/// What all passes share.
+pub struct Passes<'p, 'a> {
+    /// The backup.
+    pub job: &'p Job<'a>,
+    /// Takes chunks.
+    pub store: &'p ChunkStore<'a>,
+    /// Takes the problems of the pass that counts.
+    pub problems: &'p ProblemLog<'p>,
+    /// The snapshot to be.
+    pub snapshot: crate::base::id::SnapshotId,
+}
+
+impl Passes<'_, '_> {
+    /// Reads the sources. `old` is the last state, `trusted` whether it may be believed.
+    pub fn run(
+        &self,
+        old: Option<StateReader>,
+        trusted: bool,
+        steward: &mut dyn Steward,
+    ) -> Result<Gathered, VaultError> {
+        let chunkers = Chunkers::new(self.job.repository);
+        let names = Names::default();
+        let (progress, cancel) = (self.job.context.progress, self.job.context.cancel);
+        let reading = Reading { store: self.store, chunkers: &chunkers, names: &names, progress, cancel };
+        if self.job.has_streams() {
+            return self.streams(&reading);
+        }
+        if !steward.has_two_passes() {
+            return self.pass(&reading, self.problems, &self.job.state_path, old, trusted).map(gathered);
+        }
+        // What changes or vanishes now is met again at rest.
+        let passing = ProblemLog::new(&Silent);
+        let between = self.job.state_path.with_file_name(format!("{}-first", file_name(&self.job.state_path)));
+        let first = self.pass(&reading, &passing, &between, old, trusted)?;
+        // Without it the second pass reads everything again, which is slow but right.
+        let kept = first.assembled.state.is_some_and(|state| state.finish().is_ok());
+        steward.rest()?;
+        let known = kept.then(|| StateReader::open(&between, self.job.repository.id())).flatten();
+        let second = self.pass(&reading, self.problems, &self.job.state_path, known, true);
+        steward.wake();
+        // Nobody else reads it; the next run replaces it.
+        let _ = std::fs::remove_file(&between);
+        let mut gathered = gathered(second?);
+        gathered.counts.files_read += first.counts.files_read;
+        gathered.counts.bytes_read += first.counts.bytes_read;
+        Ok(gathered)
+    }
+
+    fn pass(
+        &self,
+        reading: &Reading<'_>,
+        problems: &ProblemLog<'_>,
+        next_state: &Path,
+        state: Option<StateReader>,
+        trusted: bool,
+    ) -> Result<Walked, VaultError> {
+        let lister = Lister::new(self.job.rules()?);
+        let next_state = StateWriter::create(next_state, self.job.repository.id(), self.snapshot).ok();
+        let root = self.job.root();
+        let plan = Plan { root, lister: &lister, state, trusted, next_state, problems };
+        pipeline::walk(plan, reading, &*self.job.repository.seams.clock)
+    }
+
+    fn streams(&self, reading: &Reading<'_>) -> Result<Gathered, VaultError> {
+        let mut counts = Counts::default();
+        let mut streams = Vec::new();
+        for source in self.job.sources {
+            let stream = stream::read(source, reading, self.job.now)?;
+            counts.files += 1;
+            counts.files_read += 1;
+            counts.bytes += stream.entry.size;
+            counts.bytes_read += stream.entry.size;
+            streams.push(stream);
+        }
+        let root = stream::root(streams, TreeChunks::new(self.store))?;
+        Ok(Gathered { root, counts, left_out: (0, 0), state: None })
+    }
+}
+
+fn file_name(path: &Path) -> std::borrow::Cow<'_, str> {
+    path.file_name().unwrap_or_default().to_string_lossy()
+}
+
+fn gathered(walked: Walked) -> Gathered {
+    let (root, state) = (walked.assembled.root, walked.assembled.state);
+    Gathered { root, counts: walked.counts, left_out: walked.left_out, state }
+}
