@@ -9,6 +9,7 @@ pub mod names;
 pub mod patient;
 pub mod pattern;
 pub mod remove;
+pub mod small_file;
 pub mod sparse;
 pub mod spill;
 pub mod xattr;
