@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
-use crate::cli::commands::{backup, check, completions, demo, dump, init, key, ls, man, restore, snapshots, stats};
+use crate::cli::commands::{
+    backup, check, completions, demo, dump, init, inspect, key, ls, man, restore, snapshots, stats,
+};
 use crate::cli::environment;
 use crate::cli::error::CliError;
 use crate::cli::exit::Outcome;
@@ -90,6 +92,8 @@ pub enum Command {
     Check(check::Args),
     /// Show sizes and how well they deduplicate
     Stats(stats::Args),
+    /// Tell what a DSS data directory is and what its parts weigh
+    Inspect(inspect::Args),
     /// Manage passwords and recovery keys
     Key(key::Args),
     /// Show all of this at work in a temporary folder
@@ -113,6 +117,7 @@ impl Command {
             Self::Dump(args) => dump::run(args, session),
             Self::Check(args) => check::run(args, session),
             Self::Stats(args) => stats::run(args, session),
+            Self::Inspect(args) => inspect::run(args, session),
             Self::Key(args) => key::run(args, session),
             Self::Demo(args) => demo::run(args, session),
             Self::Completions(args) => completions::run(args, session),

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use crate::app::AppError;
 use crate::base::hint::Hint;
 use crate::cli::exit;
+use crate::dss::datadir::error::DatadirError;
 use crate::repo::RepoError;
 use crate::storage::StorageError;
 use crate::vault::VaultError;
@@ -23,6 +24,9 @@ pub enum CliError {
     /// Everything below.
     #[error(transparent)]
     App(#[from] AppError),
+    /// A DSS data directory.
+    #[error(transparent)]
+    Datadir(#[from] DatadirError),
     /// Standard output cannot be written.
     #[error("cannot write to standard output: {0}")]
     Output(io::Error),
@@ -68,6 +72,7 @@ impl Hint for CliError {
         match self {
             Self::Usage { hint, .. } => Some(hint.clone()),
             Self::App(cause) => cause.hint(),
+            Self::Datadir(cause) => cause.hint(),
             Self::Output(_) => Some("check the place standard output goes to".to_owned()),
             Self::File { .. } => Some("check the path and its permissions".to_owned()),
         }

@@ -7,6 +7,7 @@ use clap::error::ErrorKind;
 
 use crate::app::AppError;
 use crate::cli::error::{CliError, Fault};
+use crate::dss::datadir::error::DatadirError;
 use crate::repo::RepoError;
 use crate::repo::error::SnapshotLookup;
 use crate::vault::VaultError;
@@ -59,6 +60,7 @@ pub fn code_of(error: &CliError) -> u8 {
         CliError::Usage { .. } => USAGE,
         CliError::Output(cause) if cause.kind() == io::ErrorKind::BrokenPipe => BROKEN_PIPE,
         CliError::Output(_) | CliError::File { .. } => FAILED,
+        CliError::Datadir(cause) => code_of_datadir(cause),
         CliError::App(AppError::Vault(cause)) => code_of_vault(cause),
         CliError::App(cause) => code_of_app(cause),
     }
@@ -74,6 +76,17 @@ fn code_of_app(error: &AppError) -> u8 {
         | AppError::DemoInsideItself { .. } => USAGE,
         AppError::KeyFile { .. } | AppError::PasswordCommand { .. } | AppError::Folder { .. } => FAILED,
         AppError::Vault(cause) => code_of_vault(cause),
+    }
+}
+
+fn code_of_datadir(error: &DatadirError) -> u8 {
+    match error {
+        DatadirError::NotADirectory { .. }
+        | DatadirError::NotDataDir { .. }
+        | DatadirError::Kit { .. }
+        | DatadirError::Pattern(_) => USAGE,
+        DatadirError::HalfInstalled { .. } | DatadirError::Unreadable { .. } => FAILED,
+        DatadirError::Interrupted => INTERRUPTED,
     }
 }
 

@@ -3,6 +3,7 @@
 //! A command is five short steps: parse, make options, open through `app`, one call of a verb, render.
 
 pub mod args;
+mod classes;
 mod commands;
 mod environment;
 mod error;

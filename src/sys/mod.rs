@@ -10,6 +10,7 @@ pub mod patient;
 pub mod pattern;
 pub mod process;
 pub mod remove;
+pub mod small_file;
 pub mod sparse;
 pub mod spill;
 pub mod xattr;

@@ -28,6 +28,11 @@ impl Names {
         remember(&self.groups, gid, |&gid| Some(Group::from_gid(Gid::from_raw(gid)).ok()??.name))
     }
 
+    /// The home directory of a user number, if it has one.
+    pub fn home(&self, uid: u32) -> Option<std::path::PathBuf> {
+        Some(User::from_uid(Uid::from_raw(uid)).ok()??.dir)
+    }
+
     /// The number of a user name here, if it exists.
     pub fn uid(&self, name: &str) -> Option<u32> {
         remember(&self.uids, name.to_owned(), |name| Some(User::from_name(name).ok()??.uid.as_raw()))
@@ -58,6 +63,7 @@ mod tests {
         let names = Names::default();
         assert_eq!(names.user(0).as_deref(), Some("root"));
         assert_eq!(names.uid("root"), Some(0));
+        assert!(names.home(0).is_some() && names.home(3_999_999_999).is_none());
         assert_eq!(names.gid(names.group(0).unwrap().as_str()), Some(0));
         assert_eq!(names.user(3_999_999_999), None);
         assert_eq!(names.uid("no such user, surely"), None);

@@ -27,6 +27,15 @@ struct Rule {
     anchor: Option<Vec<Vec<u8>>>,
 }
 
+/// What a set says of a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verdict {
+    /// The pattern that decides, counted from 0 in the order given.
+    pub number: usize,
+    /// Whether the path is meant; `false` if it was taken back.
+    pub meant: bool,
+}
+
 /// A pattern that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the pattern `{pattern}` cannot be used: {why}")]
@@ -70,14 +79,22 @@ impl PatternSet {
     /// Whether the patterns mean this path itself (what lies above it is not asked). A leading slash is ignored.
     pub fn matches(&self, path: &[u8], is_dir: bool) -> bool {
         let candidate = Candidate::from_bytes(path.strip_prefix(b"/").unwrap_or(path));
-        let any = self.set.is_match_candidate(&candidate);
-        if !any || self.plain {
-            return any;
+        if !self.set.is_match_candidate(&candidate) {
+            return false;
         }
-        let fits = |rule: &&Rule| is_dir || !rule.directories_only;
-        let matching = self.set.matches_candidate(&candidate);
-        let last = matching.into_iter().rev().filter_map(|number| self.rules.get(number)).find(fits);
-        last.is_some_and(|rule| !rule.negated)
+        self.plain || self.decided(&candidate, is_dir).is_some_and(|verdict| verdict.meant)
+    }
+
+    /// Which pattern decides about a path, and how; `None` if none fits.
+    pub fn verdict(&self, path: &[u8], is_dir: bool) -> Option<Verdict> {
+        self.decided(&Candidate::from_bytes(path.strip_prefix(b"/").unwrap_or(path)), is_dir)
+    }
+
+    fn decided(&self, candidate: &Candidate<'_>, is_dir: bool) -> Option<Verdict> {
+        let matching = self.set.matches_candidate(candidate);
+        let rules = matching.into_iter().rev().filter_map(|number| Some((number, self.rules.get(number)?)));
+        let last = rules.into_iter().find(|(_, rule)| is_dir || !rule.directories_only);
+        last.map(|(number, rule)| Verdict { number, meant: !rule.negated })
     }
 
     /// Whether some path below this directory could be meant; `false` is certain, `true` is not.
@@ -158,6 +175,14 @@ mod tests {
         let set = set(&["*.log", "!keep.log", "/old/keep.log"]);
         assert!(set.matches(b"a.log", false) && set.matches(b"old/keep.log", false));
         assert!(!set.matches(b"keep.log", false) && !set.matches(b"new/keep.log", false));
+    }
+
+    #[test]
+    fn the_pattern_that_decides_can_be_asked_for() {
+        let set = set(&["*.log", "!keep.log", "dir/"]);
+        assert_eq!(set.verdict(b"a.log", false), Some(Verdict { number: 0, meant: true }));
+        assert_eq!(set.verdict(b"x/keep.log", false), Some(Verdict { number: 1, meant: false }));
+        assert_eq!((set.verdict(b"dir", false), set.verdict(b"other", true)), (None, None));
     }
 
     #[test]

@@ -23,6 +23,7 @@ fn every_command_has_help_with_examples_and_status_0() {
         "dump",
         "check",
         "stats",
+        "inspect",
         "key",
         "key list",
         "key add",

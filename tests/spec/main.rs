@@ -12,6 +12,8 @@
 mod awkward_tree;
 #[path = "../support/conformance.rs"]
 mod conformance;
+#[path = "../support/datadir.rs"]
+mod datadir;
 #[path = "../support/faulty_disk.rs"]
 mod faulty_disk;
 #[path = "../support/handmade.rs"]
@@ -60,6 +62,8 @@ mod index_killed;
 mod index_lookup;
 mod index_memory;
 mod index_model;
+mod inspect_nodes;
+mod inspect_trouble;
 mod interrupt;
 mod journal_log;
 mod journal_session;

@@ -6,6 +6,7 @@ pub mod completions;
 pub mod demo;
 pub mod dump;
 pub mod init;
+pub mod inspect;
 pub mod key;
 pub mod ls;
 pub mod man;

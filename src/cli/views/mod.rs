@@ -6,6 +6,7 @@ pub mod check;
 pub mod demo;
 pub mod entry;
 pub mod init;
+pub mod inspect;
 pub mod key;
 pub mod restore;
 pub mod snapshots;

@@ -1,0 +1,56 @@
+//! `dssvault inspect`.
+
+use std::path::PathBuf;
+
+use crate::cli::classes::ClassArgs;
+use crate::cli::error::CliError;
+use crate::cli::exit::Outcome;
+use crate::cli::session::Session;
+use crate::cli::views::inspect::InspectView;
+use crate::dss::datadir::host::Host;
+use crate::dss::inspect::{self, InspectOptions};
+
+const EXAMPLES: &str = "\
+Examples:
+  dssvault inspect /data/dss
+  dssvault inspect /data/dss --no-sizes                     do not walk through all of it
+  dssvault inspect /data/dss --exclude-class logs,ignorable what would that leave out?
+  dssvault inspect /mnt/old/data/dss --host-root /mnt/old   the disk of another machine
+  dssvault inspect /data/dss --json | jq '.facts.databases'
+
+Nothing is changed, started or stopped, and no repository is needed.";
+
+/// Tell what a DSS data directory is, what belongs to it, and what each part weighs.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// The data directory: where DSS was installed to with `installer.sh -d`
+    #[arg(value_name = "DATA_DIR")]
+    data_dir: PathBuf,
+    /// Weigh every entry (the default)
+    #[arg(long, overrides_with = "no_sizes")]
+    sizes: bool,
+    /// Do not weigh anything: large directories take minutes
+    #[arg(long, overrides_with = "sizes")]
+    no_sizes: bool,
+    #[command(flatten)]
+    classes: ClassArgs,
+    /// Show what leaving this out would save; a leading `/` is the data directory
+    #[arg(long, short = 'e', value_name = "GLOB")]
+    exclude: Vec<String>,
+    /// Look for /etc, the kit and everything else outside below this directory
+    #[arg(long, value_name = "DIR")]
+    host_root: Option<PathBuf>,
+}
+
+/// Looks.
+pub fn run(args: Args, session: &Session) -> Result<Outcome, CliError> {
+    let options = InspectOptions { wish: args.classes.wish(args.exclude), sizes: args.sizes || !args.no_sizes };
+    let host = Host::new(args.host_root);
+    let report = inspect::run(&args.data_dir, &host, &options, &session.cancel)?;
+    for idle in report.inventory.iter().flat_map(|inventory| &inventory.idle) {
+        session.output.warn(&format!("the exclusion `{idle}` fits nothing in {}", report.facts.path));
+    }
+    session.output.show(&InspectView::new(report))?;
+    Ok(Outcome::Clean)
+}

@@ -1,0 +1,58 @@
+//! `inspect`: everything that can be told about a data directory without touching it.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::cancel::Cancel;
+use crate::dss::datadir::DataDir;
+use crate::dss::datadir::error::DatadirError;
+use crate::dss::datadir::exclusion::{Exclusion, Wish, spelled_as_on_disk};
+use crate::dss::datadir::facts::Facts;
+use crate::dss::datadir::host::Host;
+use crate::dss::datadir::inventory::{self, Inventory};
+use crate::dss::running::{Running, RunningJob};
+use crate::sys::pattern::PatternSet;
+
+/// What to look at.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct InspectOptions {
+    /// What a backup would be asked to leave out.
+    pub wish: Wish,
+    /// Whether to weigh every entry, which walks the whole directory.
+    pub sizes: bool,
+}
+
+/// What was seen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InspectReport {
+    /// What its files tell.
+    pub facts: Facts,
+    /// Whether DSS runs, and what says so; `None` if nobody looked.
+    pub running: Option<Running>,
+    /// What is at work in it; `None` if nobody asked.
+    pub jobs: Option<Vec<RunningJob>>,
+    /// What a backup would leave out.
+    pub exclusion: Exclusion,
+    /// What it weighs; `None` if nobody asked.
+    pub inventory: Option<Inventory>,
+}
+
+/// Looks at a data directory. Nothing in it is run, changed, or opened but small configuration files.
+pub fn run(path: &Path, host: &Host, options: &InspectOptions, cancel: &Cancel) -> Result<InspectReport, DatadirError> {
+    let DataDir { root, facts } = DataDir::open(path, host)?;
+    let situation = facts.situation();
+    let exclusion = Exclusion::new(&as_on_disk(&options.wish, &root), &situation);
+    let patterns = PatternSet::new(&exclusion.patterns)?;
+    let weigh = || inventory::measure(&root, &situation, &exclusion, &patterns, cancel);
+    let inventory = options.sizes.then(weigh).transpose()?;
+    Ok(InspectReport { facts, running: None, jobs: None, exclusion, inventory })
+}
+
+/// The wish with names spelled as the directory has them.
+pub fn as_on_disk(wish: &Wish, root: &Path) -> Wish {
+    let entries = std::fs::read_dir(root).into_iter().flatten().flatten();
+    let names: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    let patterns = wish.patterns.iter().map(|pattern| spelled_as_on_disk(pattern, &names)).collect();
+    Wish { patterns, ..wish.clone() }
+}
