@@ -7,6 +7,7 @@ pub mod app;
 pub mod base;
 pub mod cli;
 pub mod codec;
+pub mod fsnap;
 #[cfg(feature = "testing")]
 pub mod fuzzing;
 pub mod repo;
