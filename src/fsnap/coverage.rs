@@ -105,7 +105,9 @@ fn judge(sight: Sight) -> Coverage {
     let mounted: Vec<&PathBuf> = sight.mounts.iter().map(|(path, _)| path).collect();
     for path in sight.subvolumes {
         // A subvolume that is mounted where it lies is one gap, not two; our own snapshots are no data.
-        let own = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(format!(".{NAME_PREFIX}").as_bytes()));
+        let own = path
+            .file_name()
+            .is_some_and(|name| name.as_encoded_bytes().starts_with(format!(".{NAME_PREFIX}").as_bytes()));
         if !own && !mounted.contains(&&path) {
             coverage.gaps.push(Gap { path, kind: GapKind::Subvolume });
         }

@@ -132,9 +132,7 @@ impl Hint for FsnapError {
             Self::NoSpace { .. } => {
                 Some("free some space in the file system or volume group and run the command again".to_owned())
             }
-            Self::Busy { .. } => {
-                Some("end what uses it; the next run removes what was left".to_owned())
-            }
+            Self::Busy { .. } => Some("end what uses it; the next run removes what was left".to_owned()),
             Self::TimedOut { .. } => Some("see what the volume is busy with, or allow more time".to_owned()),
             Self::Invalid { .. } => {
                 Some("give the snapshot more room or back up at a quieter hour, then run the command again".to_owned())

@@ -59,7 +59,14 @@ impl Record {
     /// A record of something that is about to be made.
     pub fn new(label: &str, plan: Plan, entropy: &dyn Entropy) -> Self {
         let id = array::<{ ID_DIGITS / 2 }>(entropy).iter().map(|byte| format!("{byte:02x}")).collect();
-        Self { version: Self::VERSION, id, label: label.to_owned(), pid: std::process::id(), stage: Stage::Prepared, plan }
+        Self {
+            version: Self::VERSION,
+            id,
+            label: label.to_owned(),
+            pid: std::process::id(),
+            stage: Stage::Prepared,
+            plan,
+        }
     }
 }
 

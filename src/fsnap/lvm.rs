@@ -38,12 +38,7 @@ pub(super) struct Plan {
 }
 
 /// Whether the volume of `mount` can be frozen so; why not otherwise. `reserve` is the room for changes in bytes.
-pub(super) fn suits(
-    mount: &Mount,
-    tools: &dyn Tools,
-    limit: Duration,
-    reserve: Option<u64>,
-) -> Result<Plan, String> {
+pub(super) fn suits(mount: &Mount, tools: &dyn Tools, limit: Duration, reserve: Option<u64>) -> Result<Plan, String> {
     if matches!(mount.fs_type.as_str(), "btrfs" | "zfs") {
         return Err(format!("{} freezes itself", mount.fs_type));
     }
@@ -169,7 +164,8 @@ mod tests {
 
     #[test]
     fn a_classic_snapshot_gets_a_fifth_or_what_is_free_or_what_was_asked() {
-        let extents = |free: u64, reserve| plan(&volume("-wi-ao----", 10 << 30, free), "ext4", reserve).map(|plan| plan.extents);
+        let extents =
+            |free: u64, reserve| plan(&volume("-wi-ao----", 10 << 30, free), "ext4", reserve).map(|plan| plan.extents);
         assert_eq!(extents(100 << 30, None), Ok(Some(512)));
         assert_eq!(extents(1 << 30, None), Ok(Some(256)));
         assert_eq!(extents(1 << 30, Some(64 << 20)), Ok(Some(16)));

@@ -128,7 +128,10 @@ mod tests {
             "lv_size":"209715200", "vg_free":"734003200", "vg_extent_size":"4194304", "data_percent":"",
             "lv_health_status":"", "lv_tags":"a,b"} ] } ] , "log": [ ] }"#;
         let found = parse(said).unwrap();
-        assert_eq!((found[0].group.as_str(), found[0].bytes, found[0].group_free_bytes), ("vg0", 209_715_200, 734_003_200));
+        assert_eq!(
+            (found[0].group.as_str(), found[0].bytes, found[0].group_free_bytes),
+            ("vg0", 209_715_200, 734_003_200)
+        );
         assert_eq!(parse(r#"{"report":[{"lv":[]}]}"#), Ok(Vec::new()));
         assert_eq!(parse(r#"{"report":[{}]}"#), Ok(Vec::new()));
         for bad in ["", "{}", r#"{"report":[{"lv":[{"vg_name":"x"}]}]}"#, "  WARNING: nothing"] {

@@ -120,7 +120,8 @@ mod tests {
 
     #[test]
     fn a_line_is_read_with_and_without_optional_fields() {
-        let line = b"36 35 98:0 /sub\\040dir /mnt/a\\134b rw,noatime shared:1 master:2 - ext4 /dev/root rw,errors=continue";
+        let line =
+            b"36 35 98:0 /sub\\040dir /mnt/a\\134b rw,noatime shared:1 master:2 - ext4 /dev/root rw,errors=continue";
         let mount = parse(line).unwrap();
         assert_eq!((mount.id, mount.device), (36, (98, 0)));
         assert_eq!((mount.root.as_path(), mount.point.as_path()), (Path::new("/sub dir"), Path::new("/mnt/a\\b")));

@@ -207,7 +207,10 @@ mod tests {
 
     #[test]
     fn full_and_busy_volumes_are_told_apart() {
-        assert!(matches!(shell("echo 'ERROR: No space left on device' >&2; exit 1", SOON), Err(FsnapError::NoSpace { .. })));
+        assert!(matches!(
+            shell("echo 'ERROR: No space left on device' >&2; exit 1", SOON),
+            Err(FsnapError::NoSpace { .. })
+        ));
         assert!(matches!(shell("echo 'umount: /x: target is busy.' >&2; exit 32", SOON), Err(FsnapError::Busy { .. })));
     }
 

@@ -30,6 +30,8 @@ mod tree_diff;
 mod vector_maker;
 #[path = "../support/vector_objects_maker.rs"]
 mod vector_objects_maker;
+#[path = "../support/volume.rs"]
+mod volume;
 
 mod browse_dump;
 mod browse_select;
@@ -52,6 +54,10 @@ mod envelope_vectors;
 mod extremes;
 mod fidelity;
 mod flip;
+mod fsnap_btrfs;
+mod fsnap_command;
+mod fsnap_coverage;
+mod fsnap_killed;
 mod full_disk;
 mod fuzz_replay;
 mod index_damage;
