@@ -156,14 +156,16 @@ pub fn detect(dir: &Path, options: &Options) -> Result<Detection, FsnapError> {
 }
 
 fn suits(provider: Provider, mount: &Mount, tools: &dyn Tools, options: &Options) -> Result<Plan, String> {
+    if !rustix::process::geteuid().is_root() {
+        return Err("only root may freeze volumes".to_owned());
+    }
     let limit = options.limit;
-    let plan = match provider {
-        Provider::Btrfs => Plan::Btrfs(btrfs::suits(mount, tools, limit)?),
-        Provider::Zfs => Plan::Zfs(zfs::suits(mount, tools, limit)?),
-        Provider::Lvm => Plan::Lvm(lvm::suits(mount, tools, limit, options.lvm_reserve_bytes)?),
-        Provider::Command => return Err("no commands were given".to_owned()),
-    };
-    if rustix::process::geteuid().is_root() { Ok(plan) } else { Err("only root may freeze this volume".to_owned()) }
+    match provider {
+        Provider::Btrfs => btrfs::suits(mount, tools, limit).map(Plan::Btrfs),
+        Provider::Zfs => zfs::suits(mount, tools, limit).map(Plan::Zfs),
+        Provider::Lvm => lvm::suits(mount, tools, limit, options.lvm_reserve_bytes).map(Plan::Lvm),
+        Provider::Command => Err("no commands were given".to_owned()),
+    }
 }
 
 /// `dir` without symbolic links, if it is a directory.

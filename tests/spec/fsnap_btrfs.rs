@@ -2,14 +2,12 @@
 //! nothing is left.
 
 use std::fs::{self, File};
-use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::path::Path;
 
 use dssvault::base::hint::Hint;
 use dssvault::fsnap::{Frozen, FsnapError, Options, Provider, detect, recover};
 
+use crate::in_step::{self, Writes};
 use crate::skip::skip;
 use crate::volume::{Volume, run};
 
@@ -40,78 +38,11 @@ fn names(dir: &Path) -> Vec<String> {
     names
 }
 
-/// Two files that are changed in step: first one, then the other, made durable each time. At every moment they are
-/// equal, or the first is one ahead.
-struct InStep {
-    first: PathBuf,
-    second: PathBuf,
-}
-
-impl InStep {
-    fn below(dir: &Path) -> Self {
-        Self { first: dir.join("one/first"), second: dir.join("other/second") }
-    }
-
-    fn make(dir: &Path) -> Self {
-        fs::create_dir_all(dir.join("one")).unwrap();
-        fs::create_dir_all(dir.join("other")).unwrap();
-        let pair = Self::below(dir);
-        fs::write(&pair.first, 0u64.to_le_bytes()).unwrap();
-        fs::write(&pair.second, 0u64.to_le_bytes()).unwrap();
-        pair
-    }
-
-    fn keep_changing(&self, stop: &AtomicBool) {
-        let open = |path: &Path| File::options().write(true).open(path).unwrap();
-        let (first, second) = (open(&self.first), open(&self.second));
-        for count in 1u64.. {
-            for file in [&first, &second] {
-                file.write_all_at(&count.to_le_bytes(), 0).unwrap();
-                file.sync_data().unwrap();
-            }
-            if stop.load(Ordering::Relaxed) {
-                return;
-            }
-        }
-    }
-
-    /// Reads both as a backup does: one after the other, with other work between them.
-    fn read_slowly(&self) -> (u64, u64) {
-        let read = |path: &Path| u64::from_le_bytes(fs::read(path).unwrap().try_into().unwrap());
-        let first = read(&self.first);
-        std::thread::sleep(Duration::from_millis(40));
-        (first, read(&self.second))
-    }
-}
-
-fn is_one_moment((first, second): (u64, u64)) -> bool {
-    first == second || first == second + 1
-}
-
 #[test]
 fn what_is_read_is_one_moment_and_a_copy_of_the_live_files_is_not() {
     let volume = volume!("what_is_read_is_one_moment_and_a_copy_of_the_live_files_is_not");
     let dir = volume.subvolume("data");
-    let live = InStep::make(&dir);
-    let stop = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        scope.spawn(|| live.keep_changing(&stop));
-        let mut torn = 0;
-        let mut moments = Vec::new();
-        for _ in 0..20 {
-            let frozen = freeze(&volume, &dir);
-            let pair = InStep::below(frozen.read_path());
-            moments.push(pair.read_slowly());
-            assert_eq!(pair.read_slowly(), moments[moments.len() - 1], "a frozen file changed");
-            frozen.verify().unwrap();
-            frozen.finish().unwrap();
-            torn += u32::from(!is_one_moment(live.read_slowly()));
-        }
-        stop.store(true, Ordering::Relaxed);
-        assert!(moments.iter().all(|moment| is_one_moment(*moment)), "{moments:?}");
-        assert!(moments[0].0 < moments[19].0, "nobody wrote");
-        assert!(torn > 0, "the plain copy was never torn: this test proves nothing");
-    });
+    in_step::require_one_moment(&dir, Writes::Durable, 20, || freeze(&volume, &dir));
     volume.require_clean(&["data"]);
 }
 

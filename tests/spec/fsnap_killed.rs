@@ -36,14 +36,14 @@ fn freezes_until_killed() {
 }
 
 /// A process that freezes `dir`.
-struct Holder(Child, Box<dyn Iterator<Item = String>>);
+pub struct Holder(Child, Box<dyn Iterator<Item = String>>);
 
 impl Holder {
-    fn start(volume: &Volume, dir: &Path) -> Self {
+    pub fn start(dir: &Path, journal: &Path) -> Self {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "fsnap_killed::freezes_until_killed", "--ignored", "--nocapture"])
             .env(DIR, dir)
-            .env(JOURNAL, volume.journal())
+            .env(JOURNAL, journal)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -53,12 +53,12 @@ impl Holder {
     }
 
     /// Waits for a line with `word`; what stands behind it.
-    fn until(&mut self, word: &str) -> String {
+    pub fn until(&mut self, word: &str) -> String {
         let line = self.1.find(|line| line.contains(word)).expect("the child ended early");
         line.split_once(word).unwrap().1.trim().to_owned()
     }
 
-    fn kill(mut self) {
+    pub fn kill(mut self) {
         self.0.kill().unwrap();
         self.0.wait().unwrap();
     }
@@ -69,7 +69,7 @@ fn the_next_run_removes_what_a_killed_one_held() {
     let volume = volume!("the_next_run_removes_what_a_killed_one_held");
     let dir = volume.subvolume("data");
     fs::create_dir(dir.join("deeper")).unwrap();
-    let mut holder = Holder::start(&volume, &dir.join("deeper"));
+    let mut holder = Holder::start(&dir.join("deeper"), &volume.journal());
     let read_path = PathBuf::from(holder.until("frozen "));
     assert!(read_path.is_dir());
     assert!(recover(&volume.journal()).unwrap().removed.is_empty(), "its holder lives");
@@ -91,7 +91,7 @@ fn a_kill_at_any_moment_of_freezing_leaves_nothing_that_is_not_found() {
     let dir = volume.subvolume("data");
     let mut left = 0;
     for round in 0..24u64 {
-        let mut holder = Holder::start(&volume, &dir);
+        let mut holder = Holder::start(&dir, &volume.journal());
         holder.until("freezing");
         std::thread::sleep(Duration::from_millis(round * 3));
         holder.kill();
@@ -109,7 +109,7 @@ fn a_kill_at_any_moment_of_freezing_leaves_nothing_that_is_not_found() {
 fn what_was_left_before_a_reboot_is_found_by_the_id_of_the_file_system() {
     let mut volume = volume!("what_was_left_before_a_reboot_is_found_by_the_id_of_the_file_system");
     let dir = volume.subvolume("data");
-    let mut holder = Holder::start(&volume, &dir);
+    let mut holder = Holder::start(&dir, &volume.journal());
     holder.until("frozen ");
     holder.kill();
     volume.reboot();
@@ -126,7 +126,7 @@ fn what_is_not_ours_any_more_is_left_alone_and_named() {
     let volume = volume!("what_is_not_ours_any_more_is_left_alone_and_named");
     let dir = volume.subvolume("data");
     volume.subvolume(".dssvault-frozen-00000000000000000000000000000000");
-    let mut holder = Holder::start(&volume, &dir);
+    let mut holder = Holder::start(&dir, &volume.journal());
     let read_path = holder.until("frozen ");
     holder.kill();
     run("btrfs", ["property", "set", "-ts", &read_path, "ro", "false"]).unwrap();

@@ -16,6 +16,8 @@ mod conformance;
 mod faulty_disk;
 #[path = "../support/handmade.rs"]
 mod handmade;
+#[path = "../support/in_step.rs"]
+mod in_step;
 #[path = "../support/lab.rs"]
 mod lab;
 #[path = "../support/machine.rs"]
@@ -58,6 +60,7 @@ mod fsnap_btrfs;
 mod fsnap_command;
 mod fsnap_coverage;
 mod fsnap_killed;
+mod fsnap_lvm;
 mod full_disk;
 mod fuzz_replay;
 mod index_damage;
