@@ -8,6 +8,7 @@ pub mod base;
 pub mod cli;
 pub mod codec;
 pub mod dss;
+pub mod fsnap;
 #[cfg(feature = "testing")]
 pub mod fuzzing;
 pub mod repo;

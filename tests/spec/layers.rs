@@ -14,6 +14,7 @@ const LEVELS: &[(&str, u8)] = &[
     ("codec", 1),
     ("sys", 1),
     ("storage", 2),
+    ("fsnap", 2),
     ("repo", 3),
     ("vault", 4),
     ("dss", 5),

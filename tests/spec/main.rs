@@ -18,6 +18,8 @@ mod datadir;
 mod faulty_disk;
 #[path = "../support/handmade.rs"]
 mod handmade;
+#[path = "../support/in_step.rs"]
+mod in_step;
 #[path = "../support/lab.rs"]
 mod lab;
 #[path = "../support/machine.rs"]
@@ -32,6 +34,8 @@ mod tree_diff;
 mod vector_maker;
 #[path = "../support/vector_objects_maker.rs"]
 mod vector_objects_maker;
+#[path = "../support/volume.rs"]
+mod volume;
 
 mod attended;
 mod browse_dump;
@@ -55,6 +59,11 @@ mod envelope_vectors;
 mod extremes;
 mod fidelity;
 mod flip;
+mod fsnap_btrfs;
+mod fsnap_command;
+mod fsnap_coverage;
+mod fsnap_killed;
+mod fsnap_lvm;
 mod full_disk;
 mod fuzz_replay;
 mod index_damage;
