@@ -102,8 +102,10 @@ make_pyenv() {
     local name base=${python:-${DKUPYTHONBIN-}} pyenv=$data_dir/pyenv version
     if [ -z "$base" ]; then
         # The last resort is the first choice: where none is found, its absence is what the user hears of.
-        read -r base _ <"$kit/default-python"
-        for name in $(cat "$kit/default-python"); do
+        local defaults
+        read -ra defaults <"$kit/default-python"
+        base=${defaults[0]}
+        for name in "${defaults[@]}"; do
             if command -v "$name" >/dev/null; then base=$name && break; fi
         done
     fi

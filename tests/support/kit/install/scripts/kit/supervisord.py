@@ -64,7 +64,7 @@ class Process:
     def tick(self):
         lasted = time.monotonic() - self.since
         if self.state == "BACKOFF":
-            if lasted >= 0.1 * self.tries:
+            if lasted >= float(kit.fake("BACKOFF", "0.1")) * self.tries:
                 self.spawn()
         elif self.child and self.child.poll() is not None:
             self.ended(self.child.returncode)
