@@ -80,6 +80,7 @@ mod keys_config;
 mod keys_fixture;
 mod keys_slots;
 mod keys_unlock;
+mod kit_contract;
 mod layers;
 mod restore_damage;
 mod restore_existing;
