@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::cli::commands::{
-    backup, check, completions, demo, dump, init, inspect, key, ls, man, restore, snapshots, stats,
+    backup, check, completions, demo, dump, init, inspect, key, ls, man, restore, resume, snapshots, stats,
 };
 use crate::cli::environment;
 use crate::cli::error::CliError;
@@ -98,6 +98,11 @@ pub enum Command {
     Key(key::Args),
     /// Show all of this at work in a temporary folder
     Demo(demo::Args),
+    /// Start a DSS node that a killed backup left stopped
+    Resume(resume::Args),
+    /// Wait for the end of a backup and start the node if it is owed that
+    #[command(hide = true)]
+    Guard(resume::GuardArgs),
     /// Print a completion script for a shell
     Completions(completions::Args),
     /// Print manual pages
@@ -120,6 +125,8 @@ impl Command {
             Self::Inspect(args) => inspect::run(args, session),
             Self::Key(args) => key::run(args, session),
             Self::Demo(args) => demo::run(args, session),
+            Self::Resume(args) => resume::run(&args, session),
+            Self::Guard(args) => resume::run_guard(args),
             Self::Completions(args) => completions::run(args, session),
             Self::Man(args) => man::run(args, session),
         }

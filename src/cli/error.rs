@@ -5,6 +5,8 @@ use std::io::{self, Write};
 use crate::app::AppError;
 use crate::base::hint::Hint;
 use crate::cli::exit;
+use crate::dss::backup::NodeError;
+use crate::dss::control::ControlError;
 use crate::dss::datadir::error::DatadirError;
 use crate::repo::RepoError;
 use crate::storage::StorageError;
@@ -27,6 +29,9 @@ pub enum CliError {
     /// A DSS data directory.
     #[error(transparent)]
     Datadir(#[from] DatadirError),
+    /// A DSS node.
+    #[error(transparent)]
+    Node(#[from] NodeError),
     /// Standard output cannot be written.
     #[error("cannot write to standard output: {0}")]
     Output(io::Error),
@@ -46,6 +51,12 @@ impl CliError {
     /// Wrong usage and the way out.
     pub fn usage(what: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Usage { what: what.into(), hint: hint.into() }
+    }
+}
+
+impl From<ControlError> for CliError {
+    fn from(error: ControlError) -> Self {
+        Self::Node(error.into())
     }
 }
 
@@ -73,6 +84,7 @@ impl Hint for CliError {
             Self::Usage { hint, .. } => Some(hint.clone()),
             Self::App(cause) => cause.hint(),
             Self::Datadir(cause) => cause.hint(),
+            Self::Node(cause) => cause.hint(),
             Self::Output(_) => Some("check the place standard output goes to".to_owned()),
             Self::File { .. } => Some("check the path and its permissions".to_owned()),
         }

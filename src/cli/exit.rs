@@ -7,6 +7,8 @@ use clap::error::ErrorKind;
 
 use crate::app::AppError;
 use crate::cli::error::{CliError, Fault};
+use crate::dss::backup::NodeError;
+use crate::dss::control::ControlError;
 use crate::dss::datadir::error::DatadirError;
 use crate::repo::RepoError;
 use crate::repo::error::SnapshotLookup;
@@ -20,8 +22,14 @@ pub const USAGE: u8 = 2;
 pub const INCOMPLETE: u8 = 3;
 /// There is no repository.
 pub const NO_REPOSITORY: u8 = 10;
+/// Another run works on the same thing.
+pub const BUSY: u8 = 11;
 /// Wrong password or recovery key.
 pub const WRONG_PASSWORD: u8 = 12;
+/// Done, but DSS is not confirmed healthy.
+pub const UNHEALTHY: u8 = 20;
+/// Refused by policy; nothing was touched.
+pub const REFUSED: u8 = 21;
 /// Stopped by a signal.
 pub const INTERRUPTED: u8 = 130;
 /// The reader of standard output went away: what a shell shows for SIGPIPE.
@@ -34,6 +42,8 @@ pub enum Outcome {
     Clean,
     /// A snapshot was written that lacks files.
     Incomplete,
+    /// It is done, but DSS does not answer after its start.
+    Unhealthy,
     /// Damage was found, or something could not be brought back.
     Damaged,
 }
@@ -44,6 +54,7 @@ impl Outcome {
         match self {
             Self::Clean => 0,
             Self::Incomplete => INCOMPLETE,
+            Self::Unhealthy => UNHEALTHY,
             Self::Damaged => FAILED,
         }
     }
@@ -61,6 +72,7 @@ pub fn code_of(error: &CliError) -> u8 {
         CliError::Output(cause) if cause.kind() == io::ErrorKind::BrokenPipe => BROKEN_PIPE,
         CliError::Output(_) | CliError::File { .. } => FAILED,
         CliError::Datadir(cause) => code_of_datadir(cause),
+        CliError::Node(cause) => code_of_node(cause),
         CliError::App(AppError::Vault(cause)) => code_of_vault(cause),
         CliError::App(cause) => code_of_app(cause),
     }
@@ -87,6 +99,20 @@ fn code_of_datadir(error: &DatadirError) -> u8 {
         | DatadirError::Pattern(_) => USAGE,
         DatadirError::HalfInstalled { .. } | DatadirError::Unreadable { .. } => FAILED,
         DatadirError::Interrupted => INTERRUPTED,
+    }
+}
+
+fn code_of_node(error: &NodeError) -> u8 {
+    match error {
+        _ if error.is_refusal() => REFUSED,
+        NodeError::Datadir(cause) => code_of_datadir(cause),
+        NodeError::Vault(cause) => code_of_vault(cause),
+        NodeError::Control(ControlError::Busy { .. }) => BUSY,
+        NodeError::Control(ControlError::Interrupted) => INTERRUPTED,
+        NodeError::Control(_) | NodeError::Freeze(_) => FAILED,
+        NodeError::Downtime { .. } | NodeError::StartedMeanwhile { .. } => FAILED,
+        NodeError::NotUnasked { .. } | NodeError::Unclear { .. } => REFUSED,
+        NodeError::Databases { .. } | NodeError::Nested { .. } => REFUSED,
     }
 }
 

@@ -137,6 +137,7 @@ fn manifest() -> Manifest {
         program: "0.1.0".to_owned(),
         parent: Some(SnapshotId::from_bytes([5; 16])),
         session: SESSION,
+        dss: None,
     }
 }
 

@@ -156,6 +156,54 @@ pub struct Manifest {
     /// The session that wrote it.
     #[n(16)]
     pub session: SessionId,
+    /// What the snapshot is of, if that is a DSS node.
+    #[n(17)]
+    pub dss: Option<Box<NodeRecord>>,
+}
+
+/// What a snapshot says of the DSS node it is of. All else that is known stands in the snapshot's `host/inspect.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Encode, Decode, serde::Serialize)]
+#[cbor(map)]
+pub struct NodeRecord {
+    /// `design`, `automation`, `deployer`, `api`, `govern` or `fm`.
+    #[n(0)]
+    pub node_type: String,
+    /// DSS version, dotted numbers.
+    #[n(1)]
+    pub version: Option<String>,
+    /// Form of its configuration.
+    #[n(2)]
+    pub conf_version: Option<u64>,
+    /// Names the installation.
+    #[n(3)]
+    pub install_id: Option<String>,
+    /// Where the data directory lay; lossy UTF-8.
+    #[n(4)]
+    pub data_dir: String,
+    /// Where the software lay.
+    #[n(5)]
+    pub install_dir: Option<String>,
+    /// Its first port.
+    #[n(6)]
+    pub port: Option<u16>,
+    /// The account that owned it.
+    #[n(7)]
+    pub owner: Option<String>,
+    /// Milliseconds it was down for this snapshot, from the order to stop until it answered again.
+    #[n(8)]
+    pub downtime_ms: Option<u64>,
+    /// Why it was not known to be healthy after its start.
+    #[n(9)]
+    pub unhealthy: Option<String>,
+    /// What froze the volume, and the name of its snapshot.
+    #[n(10)]
+    pub frozen: Option<String>,
+    /// Classes of content left out.
+    #[n(11)]
+    pub classes_left_out: Vec<String>,
+    /// What a restore must know: `H2 not guaranteed`, databases that are not in the snapshot.
+    #[n(12)]
+    pub caveats: Vec<String>,
 }
 
 /// What stands under a snapshot's name.

@@ -148,6 +148,10 @@ impl Storage for LocalStore {
     fn location(&self) -> String {
         self.place.location()
     }
+
+    fn local_folder(&self) -> Option<&Path> {
+        Some(&self.place.root)
+    }
 }
 
 #[cfg(test)]

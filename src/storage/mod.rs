@@ -74,6 +74,11 @@ pub trait Storage: Send + Sync {
     /// The place, as the user would write it, for messages.
     fn location(&self) -> String;
 
+    /// The folder it is, if it is one of this machine: to see that it lies outside of what is backed up.
+    fn local_folder(&self) -> Option<&std::path::Path> {
+        None
+    }
+
     /// Creates a small object in one step.
     fn put(&self, name: &ObjectName, bytes: &[u8]) -> Result<Published, StorageError> {
         let mut staged = self.stage()?;

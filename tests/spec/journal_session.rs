@@ -49,6 +49,7 @@ pub fn manifest(session: SessionId) -> Manifest {
         program: "test".to_owned(),
         parent: None,
         session,
+        dss: None,
     }
 }
 

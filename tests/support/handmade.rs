@@ -141,5 +141,6 @@ fn manifest(root: ChunkId) -> Manifest {
         program: "test".to_owned(),
         parent: None,
         session: SessionId::from_bytes([2; 16]),
+        dss: None,
     }
 }

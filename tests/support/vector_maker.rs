@@ -311,6 +311,7 @@ impl<'a> Run<'a> {
             program: "dssvault 0.1.0".to_owned(),
             parent: self.parent,
             session: self.sealer.session(),
+            dss: None,
         }
     }
 }

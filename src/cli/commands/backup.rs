@@ -1,25 +1,33 @@
 //! `dssvault backup`.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::base::clock::Timestamp;
+use crate::cli::classes::ClassArgs;
 use crate::cli::error::CliError;
 use crate::cli::exit::Outcome;
 use crate::cli::lists;
 use crate::cli::session::Session;
 use crate::cli::views::backup::BackupView;
+use crate::dss::backup::{Asked, NodeOptions};
+use crate::dss::datadir::DataDir;
 use crate::vault::backup::{self, BackupOptions, Source};
 
 const EXAMPLES: &str = "\
 Examples:
   dssvault -r /srv/vault backup /data/dss
   dssvault -r /srv/vault backup /data/dss /etc --exclude '*.tmp' --exclude-caches -x
+  dssvault -r /srv/vault backup /data/dss --consistency stopped --exclude-class logs
   dssvault -r /srv/vault backup -n -v /data/dss         only tell what would be stored
   mysqldump shop | dssvault -r /srv/vault backup - --stdin-name shop.sql
   dssvault -r /srv/vault backup --command 'pg_dump runtime' --stdin-name runtime.sql
 
 With --command a failing command fails the snapshot; in a pipe its failure goes unseen.
-Exit status 3: the snapshot was written, but some files could not be read.";
+A DSS data directory is recognised and backed up as a node: see docs/dss.md.
+
+Exit status 3: the snapshot was written, but some files could not be read. 20: it was written,
+but DSS does not answer after its start. 21: refused, nothing was touched.";
 
 /// Name of the tag file of `--exclude-caches`.
 const CACHE_TAG: &str = "CACHEDIR.TAG";
@@ -56,8 +64,8 @@ pub struct Args {
     #[arg(long = "tag", value_name = "TAG", value_delimiter = ',')]
     tags: Vec<String>,
     /// Label of this node [default: the host's name]
-    #[arg(long, value_name = "LABEL")]
-    node: Option<String>,
+    #[arg(long = "node", value_name = "LABEL")]
+    label: Option<String>,
     /// Time of the snapshot, as `2026-11-22 07:15:00` or `2026-11-22T07:15:00Z` [default: now]
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     time: Option<Timestamp>,
@@ -73,9 +81,53 @@ pub struct Args {
     /// Read every file again, whatever its size and times say
     #[arg(long, short = 'f')]
     force: bool,
-    /// Treat a DSS data directory as any other tree (always so in this version)
+    /// Treat a DSS data directory as any other tree
     #[arg(long)]
     plain: bool,
+    #[command(flatten)]
+    node: NodeArgs,
+    #[command(flatten)]
+    classes: ClassArgs,
+}
+
+/// How a DSS node is backed up.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Backing up a DSS node")]
+struct NodeArgs {
+    /// `auto`: read it if it is stopped, else freeze its volume, else refuse; `stopped`: stop it for
+    /// what changed since a first pass; `frozen`; `live`: H2 databases may be torn
+    #[arg(long, value_name = "MODE", default_value = "auto", hide_possible_values = true)]
+    consistency: ConsistencyWord,
+    /// Start it after this time even if not everything was read; there is no snapshot then
+    #[arg(long, value_name = "TIME", default_value = "15m", value_parser = span)]
+    max_downtime: Duration,
+    /// How long to wait until it answers after its start
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = span)]
+    health_timeout: Duration,
+    /// `none`: back the node up without its database on a server, and say so in the snapshot
+    #[arg(long, value_name = "WHICH", value_parser = ["none"])]
+    database: Option<String>,
+    /// Keep this file or folder of the machine too (certificates, keytab); may be given again
+    #[arg(long, value_name = "PATH")]
+    include_host: Vec<PathBuf>,
+}
+
+/// A consistency as clap wants defaults to be shown.
+#[derive(Debug, Clone, Copy)]
+struct ConsistencyWord(Asked);
+
+impl std::str::FromStr for ConsistencyWord {
+    type Err = <Asked as std::str::FromStr>::Err;
+
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        word.parse().map(Self)
+    }
+}
+
+/// A time as `90s`, `15m` or `1h30m`.
+fn span(text: &str) -> Result<Duration, String> {
+    let parsed: jiff::SignedDuration = text.parse().map_err(|error: jiff::Error| error.to_string())?;
+    Duration::try_from(parsed).map_err(|_| "it must not be negative".to_owned())
 }
 
 impl Args {
@@ -127,7 +179,7 @@ impl Args {
             dry_run: self.dry_run,
             force: self.force,
             tags,
-            node: self.node,
+            node: self.label,
             identity: None,
             time: self.time,
         })
@@ -144,9 +196,62 @@ fn check_stream_name(name: &str) -> Result<(), CliError> {
     Ok(())
 }
 
+/// The data directory to be backed up as a node, if the only source is one.
+fn node_among(sources: &[Source], plain: bool) -> Result<Option<PathBuf>, CliError> {
+    let is_node = |source: &&Source| matches!(source, Source::Path(path) if DataDir::is_one(path));
+    match (sources.iter().find(is_node), sources.len()) {
+        (Some(Source::Path(path)), 1) if !plain => Ok(Some(path.clone())),
+        (Some(Source::Path(path)), _) if !plain => Err(CliError::usage(
+            format!("{} is a DSS data directory: it has a snapshot of its own", path.display()),
+            "back the other sources up separately, or say `--plain` to take it as any other tree",
+        )),
+        _ => Ok(None),
+    }
+}
+
+fn run_node(path: &Path, args: Args, session: &Session) -> Result<Outcome, CliError> {
+    let (node, classes) = (args.node.clone(), args.classes.clone());
+    let backup = args.options()?;
+    let program = std::env::current_exe().map_err(|source| CliError::File {
+        action: "find",
+        what: "this program".to_owned(),
+        source,
+    })?;
+    let options = NodeOptions {
+        wish: classes.wish(backup.exclude.clone()),
+        backup,
+        consistency: node.consistency.0,
+        without_databases: node.database.is_some(),
+        max_downtime: node.max_downtime,
+        health_limit: node.health_timeout,
+        include_host: node.include_host,
+        program,
+        freezing: crate::fsnap::Options::default(),
+    };
+    let opened = session.open()?;
+    let reporter = session.reporter();
+    let context = opened.context(&reporter, &session.cancel);
+    let report = crate::dss::backup::run(&opened.repository, path, &options, context)?;
+    reporter.finish();
+    for warning in &report.warnings {
+        session.output.warn(warning);
+    }
+    let unhealthy = report.backup.manifest.dss.as_ref().is_some_and(|dss| dss.unhealthy.is_some());
+    let view = BackupView::new(report.backup);
+    session.output.report(&view)?;
+    Ok(match (unhealthy, view.lacks_files()) {
+        (true, _) => Outcome::Unhealthy,
+        (false, true) => Outcome::Incomplete,
+        (false, false) => Outcome::Clean,
+    })
+}
+
 /// Backs up.
 pub fn run(args: Args, session: &Session) -> Result<Outcome, CliError> {
     let sources = args.sources()?;
+    if let Some(path) = node_among(&sources, args.plain)? {
+        return run_node(&path, args, session);
+    }
     let options = args.options()?;
     let opened = session.open()?;
     let reporter = session.reporter();

@@ -11,5 +11,6 @@ pub mod key;
 pub mod ls;
 pub mod man;
 pub mod restore;
+pub mod resume;
 pub mod snapshots;
 pub mod stats;

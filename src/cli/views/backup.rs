@@ -6,7 +6,7 @@ use crate::base::id::SnapshotId;
 use crate::base::size::ByteCount;
 use crate::cli::output::View;
 use crate::cli::text::{count, counted, duration};
-use crate::repo::snapshot::{Exclusions, Problem};
+use crate::repo::snapshot::{Consistency, Exclusions, NodeRecord, Problem};
 use crate::vault::backup::BackupReport;
 
 /// With less read than this a pace says nothing about the machine.
@@ -32,6 +32,8 @@ pub struct BackupView {
     total_duration: f64,
     backup_start: String,
     backup_end: String,
+    consistency: Consistency,
+    dss: Option<Box<NodeRecord>>,
     excluded: Excluded,
     problem_count: u64,
     problems: Vec<Problem>,
@@ -73,6 +75,8 @@ impl BackupView {
             total_duration: seconds,
             backup_start: manifest.time.to_string(),
             backup_end: manifest.ended.to_string(),
+            consistency: manifest.consistency,
+            dss: manifest.dss,
             excluded: manifest.exclusions.into(),
             problem_count: manifest.problem_count,
             problems: manifest.problems,
@@ -92,10 +96,32 @@ impl BackupView {
     }
 }
 
+/// `design 14.2.2 in /data/dss`.
+fn named(node: &NodeRecord) -> String {
+    let version = node.version.as_deref().unwrap_or("of unknown version");
+    format!("{} {version} in {}", node.node_type, node.data_dir)
+}
+
+/// How it was read, in words.
+fn how(consistency: Consistency, node: &NodeRecord) -> String {
+    match (consistency, node.downtime_ms, &node.frozen) {
+        (Consistency::Stopped, Some(milliseconds), _) => {
+            format!("stopped for {}", duration(milliseconds as f64 / 1000.0))
+        }
+        (Consistency::Stopped, None, _) => "it was stopped already".to_owned(),
+        (Consistency::Frozen, _, Some(frozen)) => format!("frozen by {frozen}"),
+        (Consistency::Frozen, _, None) => "frozen".to_owned(),
+        (Consistency::Live, _, _) => "live: H2 databases are not guaranteed".to_owned(),
+    }
+}
+
 impl View for BackupView {
     fn text(&self) -> String {
         let mut text = String::new();
         let mut line = |label: &str, value: String| text.push_str(&format!("{label:<10} {value}\n"));
+        if let Some(node) = &self.dss {
+            line("node", format!("{}, {}", named(node), how(self.consistency, node)));
+        }
         let seen = format!("{} in {}", ByteCount(self.total_bytes_processed), count(self.total_files_processed));
         line("files", format!("{seen} files, {}", counted(self.dirs, "directory", "directories")));
         let read = counted(self.files_read, "new or changed file", "new or changed files");

@@ -169,6 +169,7 @@ pub(in crate::cli) mod tests {
             program: "dssvault 0.1.0".into(),
             parent: None,
             session: SessionId::from_bytes([4; 16]),
+            dss: None,
         }
     }
 

@@ -2,6 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::dss::datadir::facts::Facts;
+use crate::dss::datadir::node::NodeType;
+use crate::dss::datadir::service::Manager;
+
 /// One installed node.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Instance {
@@ -13,6 +17,8 @@ pub struct Instance {
     pub base_port: Option<u16>,
     /// Whether it is an API node, which answers to other calls than all others.
     pub is_api: bool,
+    /// What starts and stops it, below the data directory: `bin/dss`.
+    pub program: String,
     /// The systemd unit that owns it, if one does.
     pub unit: Option<String>,
 }
@@ -27,19 +33,14 @@ pub struct Owner {
 }
 
 impl Instance {
-    /// `bin/dss`: called by its path in the data directory, for it derives the directory from that (measured).
+    /// What starts and stops it, by its path in the data directory, for it derives the directory from that (measured).
     pub fn program(&self) -> PathBuf {
-        self.data_dir.join("bin/dss")
+        self.data_dir.join(&self.program)
     }
 
     /// The ports a running node listens on: base to base + 4 (kit, `envfiles.py`).
     pub fn ports(&self) -> impl Iterator<Item = u16> + '_ {
         self.base_port.into_iter().flat_map(|base| base..=base.saturating_add(4))
-    }
-
-    /// A short name for files about this node in the state directory: the same for the same directory.
-    pub fn key(&self) -> String {
-        key_of(&self.data_dir)
     }
 }
 
@@ -48,4 +49,35 @@ pub fn key_of(data_dir: &Path) -> String {
     use std::os::unix::ffi::OsStrExt;
     let hash = crate::codec::kdf::plain_hash(data_dir.as_os_str().as_bytes());
     hash.iter().take(12).map(|byte| format!("{byte:02x}")).collect()
+}
+
+impl Instance {
+    /// The node of a data directory, `root` being its path without links. A systemd unit counts only where systemd runs:
+    /// in a container it is a mere file.
+    pub fn new(root: &Path, facts: &Facts) -> Self {
+        let account = &facts.owner;
+        let unit = facts.service.unit().filter(|_| facts.service.manager == Manager::Systemd && systemd_runs());
+        Self {
+            data_dir: root.to_owned(),
+            owner: Owner { uid: account.uid, name: account.user.clone().unwrap_or_else(|| account.uid.to_string()) },
+            base_port: facts.ports.as_ref().map(|ports| ports.base),
+            is_api: facts.node_type == NodeType::Api,
+            program: facts.node_type.control_program().to_owned(),
+            unit: unit.map(ToOwned::to_owned),
+        }
+    }
+
+    /// The same, owned by the unit its processes were seen under.
+    #[must_use]
+    pub fn under(mut self, unit: Option<&str>) -> Self {
+        if let Some(unit) = unit {
+            self.unit = Some(unit.to_owned());
+        }
+        self
+    }
+}
+
+/// sd_booted(3).
+fn systemd_runs() -> bool {
+    Path::new("/run/systemd/system").is_dir()
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::base::clock::Timestamp;
 use crate::dss::control::error::ControlError;
-use crate::dss::control::instance::Instance;
+use crate::dss::control::instance::{Instance, key_of};
 
 /// How far a stop window has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -43,7 +43,12 @@ pub struct StopJournal {
 impl StopJournal {
     /// The journal of a node.
     pub fn of(state: &Path, instance: &Instance) -> Self {
-        Self::at(folder(state).join(format!("{}.json", instance.key())))
+        Self::for_dir(state, &instance.data_dir)
+    }
+
+    /// The journal of the node in this directory, given without links.
+    pub fn for_dir(state: &Path, data_dir: &Path) -> Self {
+        Self::at(folder(state).join(format!("{}.json", key_of(data_dir))))
     }
 
     /// The journal in this file.
@@ -121,7 +126,14 @@ mod tests {
 
     fn instance() -> Instance {
         let owner = Owner { uid: 1000, name: "dataiku".to_owned() };
-        Instance { data_dir: "/data/dss".into(), owner, base_port: Some(11000), is_api: false, unit: None }
+        Instance {
+            data_dir: "/data/dss".into(),
+            owner,
+            base_port: Some(11000),
+            is_api: false,
+            program: "bin/dss".to_owned(),
+            unit: None,
+        }
     }
 
     #[test]

@@ -268,6 +268,7 @@ impl<'a> Job<'a> {
             program: concat!("dssvault ", env!("CARGO_PKG_VERSION")).to_owned(),
             parent: origin.1,
             session: origin.0,
+            dss: None,
         }
     }
 

@@ -1,0 +1,211 @@
+//! Backing up a node: the data directory, what belongs to it outside, and the facts, as one restore point.
+
+mod consistency;
+mod error;
+mod frozen;
+mod members;
+mod stopped;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::base::clock::Clock;
+use crate::dss::control::evidence::Evidence;
+use crate::dss::control::instance::Instance;
+use crate::dss::control::journal::StopJournal;
+use crate::dss::control::lock::DataDirLock;
+use crate::dss::control::proc;
+use crate::dss::control::recover::{Recovered, recover};
+use crate::dss::datadir::DataDir;
+use crate::dss::datadir::databases::DatabaseKind;
+use crate::dss::datadir::exclusion::{Exclusion, Wish};
+use crate::dss::datadir::facts::Facts;
+use crate::dss::datadir::host::Host;
+use crate::dss::inspect::as_on_disk;
+use crate::repo::Repository;
+use crate::repo::snapshot::NodeRecord;
+use crate::vault::Context;
+use crate::vault::backup::{self, BackupOptions, BackupReport};
+
+pub use consistency::{Asked, Choice};
+pub use error::NodeError;
+
+/// Where the data directory stands in a snapshot, and what belongs to it outside.
+pub const DATADIR: &str = "datadir";
+/// Files of the machine, by their absolute paths, and what was found out.
+pub const HOST: &str = "host";
+/// The facts, in `host/`.
+pub const FACTS_FILE: &str = "inspect.json";
+
+/// How a node is backed up, besides what every backup is asked.
+#[derive(Debug, Clone)]
+pub struct NodeOptions {
+    /// What every backup is asked. Patterns are those of the user; a leading `/` is the data directory.
+    pub backup: BackupOptions,
+    /// What is left out by class.
+    pub wish: Wish,
+    /// How consistent it must be.
+    pub consistency: Asked,
+    /// Whether a node may be backed up without its databases on a server.
+    pub without_databases: bool,
+    /// How long it may be down.
+    pub max_downtime: Duration,
+    /// How long it is waited for its health.
+    pub health_limit: Duration,
+    /// More files of the machine to be kept in `host/`.
+    pub include_host: Vec<PathBuf>,
+    /// This program, to run the guard.
+    pub program: PathBuf,
+    /// How volumes are frozen.
+    pub freezing: crate::fsnap::Options,
+}
+
+/// What a backup of a node did.
+#[derive(Debug)]
+pub struct NodeReport {
+    /// As every backup.
+    pub backup: BackupReport,
+    /// What was seen before it began.
+    pub evidence: Evidence,
+    /// What should be known, as sentences.
+    pub warnings: Vec<String>,
+}
+
+/// Backs a node up. Unless the error says otherwise, the node runs afterwards if it ran before.
+pub fn run(
+    repository: &Repository,
+    path: &Path,
+    options: &NodeOptions,
+    context: Context<'_>,
+) -> Result<NodeReport, NodeError> {
+    let DataDir { root, facts } = DataDir::open(path, &Host::new(None))?;
+    let instance = Instance::new(&root, &facts);
+    let state = &context.folders.state;
+    let _lock = DataDirLock::take(state, &root)?;
+    let mut warnings = pay_debts(state, &instance, context)?;
+    refuse_trouble(&facts, options)?;
+    apart(repository, &root)?;
+    let evidence = proc::look(&instance);
+    let instance = instance.under(evidence.unit());
+    let candidate = || frozen::candidate(&root, options);
+    let choice = consistency::choose(options.consistency, evidence.running(), &evidence, candidate)?;
+    let exclusion = Exclusion::new(&as_on_disk(&options.wish, &root), &facts.situation());
+    let record = record(&facts, &exclusion, options);
+    let mut subject = Subject { repository, root, facts, instance, exclusion, options, context, record };
+    let backup = match choice {
+        Choice::Plain => stopped::read_stopped(&mut subject)?,
+        Choice::Stop => stopped::stop_and_read(&mut subject, &mut warnings)?,
+        Choice::Freeze(candidate) => frozen::read_frozen(&mut subject, &candidate)?,
+        Choice::Live => stopped::read_live(&mut subject)?,
+    };
+    warnings.extend(subject.record.caveats.iter().cloned());
+    Ok(NodeReport { backup, evidence, warnings })
+}
+
+/// One backup at work.
+struct Subject<'s> {
+    repository: &'s Repository,
+    root: PathBuf,
+    facts: Facts,
+    instance: Instance,
+    exclusion: Exclusion,
+    options: &'s NodeOptions,
+    context: Context<'s>,
+    record: NodeRecord,
+}
+
+impl Subject<'_> {
+    /// Runs the engine over the directory, read at `read_from`.
+    fn back_up(&self, read_from: &Path, steward: &mut dyn backup::Steward) -> Result<BackupReport, NodeError> {
+        let members = members::Members::gather(self)?;
+        let source = members.source(&self.root, read_from);
+        let mut options = self.options.backup.clone();
+        let inside = Path::new("/").join(DATADIR);
+        options.exclude = self.exclusion.patterns_below(&inside);
+        options.identity = self.facts.install_id.as_ref().map(|id| format!("dss {id}"));
+        if options.node.is_none() {
+            options.node = Some(label(&self.facts));
+        }
+        Ok(backup::run_attended(self.repository, &[source], &options, self.context, steward)?)
+    }
+
+    fn clock(&self) -> &dyn Clock {
+        &*self.repository.seams.clock
+    }
+}
+
+/// What a node is called if nobody says: its type and machine, for one machine may have several.
+fn label(facts: &Facts) -> String {
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    match &facts.node_id {
+        Some(id) => id.clone(),
+        None => format!("{host}-{}", facts.node_type.word()),
+    }
+}
+
+/// A start that an earlier run still owes comes before anything else.
+fn pay_debts(state: &Path, instance: &Instance, context: Context<'_>) -> Result<Vec<String>, NodeError> {
+    let frozen = crate::fsnap::recover(&state.join("frozen"))?;
+    let mut warnings: Vec<String> = frozen
+        .removed
+        .iter()
+        .map(|removed| {
+            format!("a killed run had left a frozen volume ({} {}); it is gone now", removed.provider, removed.id)
+        })
+        .collect();
+    warnings.extend(frozen.stuck.iter().map(|stuck| format!("a frozen volume of a killed run stays: {}", stuck.cause)));
+    match recover(&StopJournal::of(state, instance), context.cancel)? {
+        Recovered::Nothing => {}
+        Recovered::Ran => warnings.push("an earlier run had not noted that the node runs again".to_owned()),
+        Recovered::Started => warnings.push("an earlier run had left the node stopped; it was started".to_owned()),
+        Recovered::Unhealthy(why) => {
+            warnings
+                .push(format!("an earlier run had left the node stopped; it was started and does not answer: {why}"));
+        }
+    }
+    Ok(warnings)
+}
+
+fn refuse_trouble(facts: &Facts, options: &NodeOptions) -> Result<(), NodeError> {
+    let external: Vec<&str> = facts
+        .databases
+        .iter()
+        .filter(|one| one.kind != DatabaseKind::Embedded)
+        .map(|one| one.described_in.as_str())
+        .collect();
+    match external.first() {
+        Some(first) if !options.without_databases => Err(NodeError::Databases { described_in: (*first).to_owned() }),
+        _ => Ok(()),
+    }
+}
+
+/// A repository inside of what it backs up would grow with itself; a data directory inside of a repository is a mistake.
+fn apart(repository: &Repository, root: &Path) -> Result<(), NodeError> {
+    let Some(place) = repository.storage.local_folder() else { return Ok(()) };
+    let Ok(place) = place.canonicalize() else { return Ok(()) };
+    if place.starts_with(root) || root.starts_with(&place) {
+        return Err(NodeError::Nested { repository: place, data_dir: root.to_owned() });
+    }
+    Ok(())
+}
+
+fn record(facts: &Facts, exclusion: &Exclusion, options: &NodeOptions) -> NodeRecord {
+    let mut caveats = Vec::new();
+    if options.without_databases {
+        let external = facts.databases.iter().filter(|one| one.kind != DatabaseKind::Embedded);
+        caveats.extend(external.map(|one| format!("the database of {} is not in the snapshot", one.described_in)));
+    }
+    NodeRecord {
+        node_type: facts.node_type.word().to_owned(),
+        version: facts.version.as_ref().map(ToString::to_string),
+        conf_version: facts.conf_version,
+        install_id: facts.install_id.clone(),
+        data_dir: facts.path.clone(),
+        install_dir: facts.kit.as_ref().map(|kit| kit.path.clone()),
+        port: facts.ports.as_ref().map(|ports| ports.base),
+        owner: facts.owner.user.clone(),
+        classes_left_out: exclusion.classes.iter().map(|class| class.word().to_owned()).collect(),
+        caveats,
+        ..NodeRecord::default()
+    }
+}
