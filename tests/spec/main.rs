@@ -24,6 +24,8 @@ mod in_step;
 mod lab;
 #[path = "../support/machine.rs"]
 mod machine;
+#[path = "../support/node.rs"]
+mod node;
 #[path = "../support/skip.rs"]
 mod skip;
 #[path = "../support/strace.rs"]
@@ -82,6 +84,7 @@ mod keys_slots;
 mod keys_unlock;
 mod kit_contract;
 mod layers;
+mod node_backup;
 mod restore_damage;
 mod restore_existing;
 mod restore_hostile;

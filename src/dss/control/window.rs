@@ -93,8 +93,9 @@ impl<'w> StopWindow<'w> {
         }
         let service = Service::of(self.instance)?;
         let now = self.clock.now();
-        self.journal.write(self.instance, Phase::Stopping, now)?;
+        // First the guard: without a journal it owes nothing, while a journal without a guard would wait for a call.
         self.guard = Some(Guard::post(&self.options.program, &self.journal)?);
+        self.journal.write(self.instance, Phase::Stopping, now)?;
         self.stopped_at = Some(Instant::now());
         self.report.stopped = true;
         self.deadline =

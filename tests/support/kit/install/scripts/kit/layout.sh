@@ -106,7 +106,7 @@ make_pyenv() {
         read -ra defaults <"$kit/default-python"
         base=${defaults[0]}
         for name in "${defaults[@]}"; do
-            if command -v "$name" >/dev/null; then base=$name && break; fi
+            if "$name" -c pass 2>/dev/null; then base=$name && break; fi
         done
     fi
     version=$("$base" -c 'import sys; print("python%d.%d" % sys.version_info[:2])')

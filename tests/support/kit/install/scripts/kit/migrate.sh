@@ -4,14 +4,23 @@
 
 stamp() { date +%Y%m%d-%H%M%S; }
 
+# new_folder PREFIX: makes a folder of the data directory named by the second, and tells its name.
+new_folder() {
+    local name
+    until name=$1$(stamp) && mkdir "$data_dir/$name" 2>/dev/null; do
+        [ -w "$data_dir" ] || die "cannot write to $data_dir"
+        sleep 0.2
+    done
+    echo "$name"
+}
+
 # The marker of an upgrade that died: what was saved is moved back. First the present state is moved aside; whoever
 # removed the backup finds out afterwards, without a configuration.
 roll_back_broken_migration() {
     local marker=$data_dir/DSS-MIGRATION-IN-PROGRESS.json aside initial backup
     [ -e "$marker" ] || return 0
-    aside=$data_dir/_broken_migration_backup_$(stamp)
     complain "A previous upgrade did not end; rolling back"
-    mkdir -p "$aside"
+    aside=$data_dir/$(new_folder _broken_migration_backup_)
     # Entries in their order, `initial` and `backup` by turns, below the data directory or absolute.
     tr '\n' ' ' <"$marker" | grep -oE '"(initial|backup)" *: *"[^"]*"' | sed 's/.*"\([^"]*\)"$/\1/' |
         while read -r initial && read -r backup; do
@@ -35,7 +44,7 @@ migrate() {
     if [ -z "$yes" ]; then
         complain "Continue? (Y/[N])"
         if ! read -r answer; then
-            mkdir "$data_dir/_broken_migration_backup_$(stamp)"
+            new_folder _broken_migration_backup_ >/dev/null
             die "MIGRATION FAILED"
         fi
         case $answer in
@@ -51,8 +60,7 @@ migrate() {
 # Copies through links and without the modes of files; a link in config/ that leads nowhere makes it fail.
 save_before_migration() {
     local name target entries='' saved
-    saved=_pre_migration_backup_$(stamp)
-    mkdir "$data_dir/$saved"
+    saved=$(new_folder _pre_migration_backup_)
     for name in config databases dss-version.json install.ini bin/env-default.sh bin/env-spark.sh; do
         [ -e "$data_dir/$name" ] || continue
         target=$saved/${name//\//__}

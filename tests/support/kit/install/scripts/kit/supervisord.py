@@ -87,12 +87,16 @@ class Process:
 
     def line(self):
         detail = {
-            "RUNNING": lambda: "pid %d, uptime 0:00:%02d" % (self.child.pid, (time.monotonic() - self.since) % 60),
+            "RUNNING": lambda: "pid %d, uptime %s" % (self.child.pid, uptime(time.monotonic() - self.since)),
             "BACKOFF": lambda: "Exited too quickly (process log may have details)",
             "FATAL": lambda: "Exited too quickly (process log may have details)",
             "STOPPED": lambda: "Not started",
         }.get(self.state, lambda: "")()
         return ("%-32s %-9s %s" % (self.name, self.state, detail)).rstrip()
+
+
+def uptime(seconds):
+    return "%d:%02d:%02d" % (seconds // 3600, seconds // 60 % 60, seconds % 60)
 
 
 class Supervisor:

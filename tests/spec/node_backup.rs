@@ -1,0 +1,287 @@
+//! Backing a node up: never stopped unasked, always started again, and the snapshot says how it was read.
+
+use std::fs;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::cli_fixture::{Desk, Done};
+use crate::node::{self, Node};
+use crate::skip::skip;
+
+/// A node that runs, and a desk with a repository for it.
+fn running(node_type: &str) -> Option<(Node, Desk)> {
+    let (node, desk) = stopped(node_type)?;
+    node.start();
+    Some((node, desk))
+}
+
+fn stopped(node_type: &str) -> Option<(Node, Desk)> {
+    node::is_possible().then(|| {
+        let node = Node::new(node_type);
+        (node, Desk::with_repository())
+    })
+}
+
+macro_rules! or_skip {
+    ($made:expr, $test:literal) => {
+        match $made {
+            Some(made) => made,
+            None => return skip(concat!("node_backup::", $test), "only root may run a node as its account"),
+        }
+    };
+}
+
+fn back_up(desk: &Desk, node: &Node, more: &[&str]) -> Done {
+    let data_dir = node.data_dir();
+    let arguments = [&["backup", data_dir.to_str().unwrap()], more].concat();
+    desk.run(&arguments)
+}
+
+/// What the newest snapshot says.
+fn manifest(desk: &Desk) -> serde_json::Value {
+    let shown = desk.run(&["snapshots", "--json"]).expect_code(0);
+    let list: serde_json::Value = serde_json::from_str(&shown.out).unwrap();
+    list.as_array().unwrap().last().unwrap().clone()
+}
+
+fn snapshot_count(desk: &Desk) -> usize {
+    let shown = desk.run(&["snapshots", "--json"]).expect_code(0);
+    serde_json::from_str::<serde_json::Value>(&shown.out).unwrap().as_array().unwrap().len()
+}
+
+#[test]
+fn a_node_that_runs_is_never_stopped_unasked() {
+    let (node, desk) = or_skip!(running("design"), "a_node_that_runs_is_never_stopped_unasked");
+    let pid = node.text("run/supervisord.pid");
+    let done = back_up(&desk, &node, &[]).expect_code(21);
+    assert!(done.err.contains("--consistency stopped") && done.err.contains("--consistency live"), "{}", done.err);
+    assert!(node.is_running() && node.text("run/supervisord.pid") == pid);
+    assert_eq!(snapshot_count(&desk), 0);
+}
+
+#[test]
+fn stopped_means_seconds_of_downtime_and_a_consistent_h2() {
+    let (node, desk) = or_skip!(running("design"), "stopped_means_seconds_of_downtime_and_a_consistent_h2");
+    let pid = node.text("run/supervisord.pid");
+    let done = back_up(&desk, &node, &["--consistency", "stopped"]).expect_code(0);
+    assert!(done.out.contains("design 14.2.2") && done.out.contains("stopped for"), "{}", done.out);
+    assert!(node.is_running());
+    assert_ne!(node.text("run/supervisord.pid"), pid, "it was stopped and started");
+    assert_eq!(manifest(&desk)["consistency"], "stopped");
+    desk.run(&["restore", "latest:/datadir", "--target", &desk.text("back")]).expect_code(0);
+    let h2 = node.kit("14.2.2").join("scripts/kit/h2.py");
+    let sound = Command::new("python3").arg(h2).arg(desk.path("back")).output().unwrap();
+    assert!(sound.status.success(), "{}", String::from_utf8_lossy(&sound.stdout));
+    assert!(stops(&desk).is_empty(), "nothing is owed any more");
+}
+
+#[test]
+fn every_type_of_node_is_read_stopped_and_live() {
+    let test = "every_type_of_node_is_read_stopped_and_live";
+    if !node::is_possible() {
+        return skip(&format!("node_backup::{test}"), "only root may run a node as its account");
+    }
+    for node_type in ["design", "automation", "deployer", "api", "govern"] {
+        let (node, desk) = running(node_type).unwrap();
+        let more: &[&str] = if node_type == "govern" { &["--database", "none"] } else { &[] };
+        for mode in ["live", "stopped"] {
+            let done = back_up(&desk, &node, &[&["--consistency", mode], more].concat()).expect_code(0);
+            assert!(done.out.contains(&format!("{node_type} 14.2.2")), "{}", done.out);
+            assert_eq!(manifest(&desk)["consistency"], mode);
+            assert!(node.is_running(), "{node_type}, {mode}");
+        }
+    }
+}
+
+#[test]
+fn a_node_that_does_not_run_is_read_as_it_is_and_not_started() {
+    let (node, desk) = or_skip!(stopped("design"), "a_node_that_does_not_run_is_read_as_it_is_and_not_started");
+    for more in [&[][..], &["--consistency", "stopped"]] {
+        back_up(&desk, &node, more).expect_code(0);
+        assert_eq!(manifest(&desk)["consistency"], "stopped");
+        assert!(!node.is_running());
+    }
+}
+
+#[test]
+fn a_node_with_a_database_on_a_server_needs_a_word_about_it() {
+    let (node, desk) = or_skip!(stopped("govern"), "a_node_with_a_database_on_a_server_needs_a_word_about_it");
+    let properties = "psql.jdbc.url=jdbc:postgresql://db1:5432/govern\npsql.jdbc.user=dss\npsql.jdbc.password=secret\n";
+    fs::write(node.data_dir().join("config/dip.properties"), properties).unwrap();
+    let done = back_up(&desk, &node, &[]).expect_code(21);
+    assert!(done.err.contains("--database none"), "{}", done.err);
+    let done = back_up(&desk, &node, &["--database", "none"]).expect_code(0);
+    assert!(done.err.contains("is not in the snapshot"), "{}", done.err);
+}
+
+#[test]
+fn classes_are_left_out_and_their_folders_are_kept() {
+    let (node, desk) = or_skip!(stopped("design"), "classes_are_left_out_and_their_folders_are_kept");
+    node.fill();
+    back_up(&desk, &node, &["--exclude-class", "logs"]).expect_code(0);
+    let listed = desk.run(&["ls", "latest:/datadir"]).expect_code(0).out;
+    let has = |path: &str| listed.lines().any(|line| line == format!("/datadir/{path}"));
+    assert!(has("jobs") && has("tmp") && has("run"), "folders stay");
+    assert!(!listed.lines().any(|line| line.starts_with("/datadir/jobs/") || line.starts_with("/datadir/tmp/")));
+    assert!(has("run/install.log") && has("run/audit"), "what is worth keeping of logs stays");
+    assert!(has("config/dip.properties"));
+    let facts = desk.run(&["dump", "latest:/host/inspect.json"]).expect_code(0).out;
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&facts).unwrap()["node_type"], "design");
+}
+
+#[test]
+fn two_nodes_on_one_machine_are_two_nodes() {
+    let (first, desk) = or_skip!(stopped("design"), "two_nodes_on_one_machine_are_two_nodes");
+    let second = Node::new("design");
+    back_up(&desk, &first, &["--node", "one"]).expect_code(0);
+    back_up(&desk, &second, &["--node", "two"]).expect_code(0);
+    // The label may change; the installation stays the same node.
+    back_up(&desk, &first, &["--node", "renamed"]).expect_code(0);
+    let shown = desk.run(&["snapshots", "--json"]).expect_code(0).out;
+    let list: serde_json::Value = serde_json::from_str(&shown).unwrap();
+    let nodes: Vec<&str> = list.as_array().unwrap().iter().map(|one| one["node"]["id"].as_str().unwrap()).collect();
+    assert!(nodes[0] == nodes[2] && nodes[0] != nodes[1], "{nodes:?}");
+}
+
+#[test]
+fn a_second_run_hears_who_holds_the_directory() {
+    let (node, desk) = or_skip!(running("design"), "a_second_run_hears_who_holds_the_directory");
+    node.switch("FAKE_STOP_DELAY=3");
+    let mut first = begin_stopped(&desk, &node);
+    wait_for_phase(&desk, "stopping");
+    let done = back_up(&desk, &node, &["--consistency", "live"]).expect_code(11);
+    assert!(done.err.contains(&format!("process {}", first.id())), "{}", done.err);
+    assert!(first.wait().unwrap().success());
+}
+
+#[test]
+fn a_repository_inside_of_what_it_backs_up_is_refused() {
+    let (node, desk) = or_skip!(stopped("design"), "a_repository_inside_of_what_it_backs_up_is_refused");
+    let inside = node.data_dir().join("vault");
+    desk.command(&["init", "--no-recovery-key", "-q"]).env("DSSVAULT_REPO", &inside).output().unwrap();
+    let mut command = desk.command(&["backup", node.data_dir().to_str().unwrap()]);
+    let done = command.env("DSSVAULT_REPO", &inside).output().unwrap();
+    assert_eq!(done.status.code(), Some(21), "{}", String::from_utf8_lossy(&done.stderr));
+}
+
+#[test]
+fn too_long_a_downtime_starts_the_node_and_makes_no_snapshot() {
+    let (node, desk) = or_skip!(running("design"), "too_long_a_downtime_starts_the_node_and_makes_no_snapshot");
+    // What changed at rest is more than can be read in no time.
+    node.switch("FAKE_STOP_DELAY=1");
+    let done = back_up(&desk, &node, &["--consistency", "stopped", "--max-downtime", "200ms"]);
+    assert_eq!(done.code, Some(1), "{}{}", done.out, done.err);
+    node.expect_running_within(Duration::from_secs(30));
+    assert_eq!(snapshot_count(&desk), 0);
+}
+
+#[test]
+fn a_node_that_does_not_answer_after_its_start_is_told_by_the_exit_code() {
+    let (node, desk) =
+        or_skip!(running("design"), "a_node_that_does_not_answer_after_its_start_is_told_by_the_exit_code");
+    node.switch("FAKE_BROKEN=nginx");
+    let done = back_up(&desk, &node, &["--consistency", "stopped", "--health-timeout", "2s"]).expect_code(20);
+    assert!(done.err.contains("does not answer"), "{}", done.err);
+    assert_eq!(snapshot_count(&desk), 1);
+}
+
+#[test]
+fn ctrl_c_in_the_window_starts_the_node_and_then_ends() {
+    let (node, desk) = or_skip!(running("design"), "ctrl_c_in_the_window_starts_the_node_and_then_ends");
+    node.switch("FAKE_STOP_DELAY=2");
+    let mut child = begin_stopped(&desk, &node);
+    wait_for_phase(&desk, "stopping");
+    signal(&child, rustix::process::Signal::INT);
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(node.is_running());
+    assert_eq!((snapshot_count(&desk), stops(&desk).len()), (0, 0));
+}
+
+#[test]
+fn killed_in_any_phase_of_the_window_the_guard_starts_the_node() {
+    let (node, desk) = or_skip!(running("design"), "killed_in_any_phase_of_the_window_the_guard_starts_the_node");
+    for phase in ["stopping", "stopped", "starting"] {
+        node.expect_running_within(Duration::from_secs(30));
+        let mut child = begin_stopped(&desk, &node);
+        wait_for_phase(&desk, phase);
+        signal(&child, rustix::process::Signal::KILL);
+        child.wait().unwrap();
+        node.expect_running_within(Duration::from_secs(30));
+        let since = Instant::now();
+        while !stops(&desk).is_empty() {
+            assert!(since.elapsed() < Duration::from_secs(60), "{phase}: the journal is not cleared");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+    assert_eq!(desk.run(&["check"]).expect_code(0).code, Some(0));
+}
+
+#[test]
+fn after_a_power_failure_the_next_call_pays_what_is_owed() {
+    let (node, desk) = or_skip!(running("design"), "after_a_power_failure_the_next_call_pays_what_is_owed");
+    for next in ["resume", "backup"] {
+        let mut child = begin_stopped(&desk, &node);
+        wait_for_phase(&desk, "stopped");
+        // The guard dies with the machine, and so does the node.
+        end_guard(&desk);
+        signal(&child, rustix::process::Signal::KILL);
+        child.wait().unwrap();
+        node.dss("stop");
+        assert!(!node.is_running() && stops(&desk).len() == 1);
+        let data_dir = node.data_dir();
+        let path = data_dir.to_str().unwrap();
+        match next {
+            "resume" => desk.run(&["resume", path]).expect_code(0),
+            _ => desk.run(&["backup", path, "--consistency", "live"]).expect_code(0),
+        };
+        assert!(node.is_running(), "{next}");
+        assert!(stops(&desk).is_empty(), "{next}");
+    }
+}
+
+fn begin_stopped(desk: &Desk, node: &Node) -> Child {
+    let mut command = desk.command(&["backup", node.data_dir().to_str().unwrap(), "--consistency", "stopped", "-q"]);
+    command.process_group(0).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+}
+
+fn signal(child: &Child, signal: rustix::process::Signal) {
+    let pid = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    rustix::process::kill_process(pid, signal).unwrap();
+}
+
+/// Stop journals of the desk.
+fn stops(desk: &Desk) -> Vec<PathBuf> {
+    let listed = fs::read_dir(desk.path("state/dssvault/stops")).into_iter().flatten().flatten();
+    listed.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|ext| ext == "json")).collect()
+}
+
+fn wait_for_phase(desk: &Desk, phase: &str) {
+    let since = Instant::now();
+    let wanted = format!("\"phase\": \"{phase}\"");
+    loop {
+        let journals = stops(desk);
+        if journals.iter().any(|path| fs::read_to_string(path).is_ok_and(|text| text.contains(&wanted))) {
+            return;
+        }
+        assert!(since.elapsed() < Duration::from_secs(60), "{phase} was never reached");
+        std::thread::yield_now();
+    }
+}
+
+/// Kills the guard that watches the desk's journal.
+fn end_guard(desk: &Desk) {
+    let journal = stops(desk).pop().unwrap();
+    let ours = |path: &PathBuf| {
+        let line = fs::read(path.join("cmdline")).unwrap_or_default();
+        let line = String::from_utf8_lossy(&line).replace('\0', " ");
+        line.contains(" guard ") && line.contains(journal.to_str().unwrap())
+    };
+    let processes = fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
+    let pids = processes.filter(ours).filter_map(|path| path.file_name()?.to_str()?.parse().ok());
+    for pid in pids.collect::<Vec<i32>>() {
+        let _ =
+            rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), rustix::process::Signal::KILL);
+    }
+}
