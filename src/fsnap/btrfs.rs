@@ -73,6 +73,7 @@ impl Plan {
         let (subvolume, below) = self.find(dir, acts)?;
         let snapshot = snapshot_path(acts);
         record.begin(acts)?;
+        settle(&subvolume)?;
         let tool = Tool::new("btrfs", acts.limit).args(["subvolume", "snapshot", "-r"]).arg(subvolume).arg(&snapshot);
         acts.tools.run(&tool)?;
         Ok(if below.as_os_str().is_empty() { snapshot } else { snapshot.join(below) })
@@ -138,6 +139,13 @@ impl Plan {
         let tool = Tool::new("btrfs", acts.limit).args(["subvolume", "delete", "--commit-after"]).arg(&snapshot);
         acts.tools.run(&tool).map(drop)
     }
+}
+
+/// Writes out what is dirty. The snapshot does so itself, file by file, while writers go on; the less there is left to
+/// write by then, the shorter is the time in which writes that nobody made durable can overtake each other.
+fn settle(subvolume: &Path) -> Result<(), FsnapError> {
+    let settled = fs::File::open(subvolume).and_then(|open| Ok(rustix::fs::syncfs(&open)?));
+    settled.map_err(FsnapError::io("write out", subvolume))
 }
 
 fn is_read_only(acts: &Acts<'_>) -> Result<bool, FsnapError> {

@@ -145,7 +145,9 @@ impl Hint for FsnapError {
             Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 Some("run as root: only root may freeze volumes".to_owned())
             }
-            Self::BadOutput { .. } | Self::Failed { .. } | Self::Io { .. } => None,
+            Self::Failed { .. } => Some("run the command by hand to see more".to_owned()),
+            Self::BadOutput { .. } => Some("run the command by hand and look at what it writes".to_owned()),
+            Self::Io { .. } => None,
         }
     }
 }

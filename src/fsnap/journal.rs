@@ -191,7 +191,11 @@ pub(super) fn leftovers(folder: &Path) -> Result<Vec<Entry>, FsnapError> {
         let Some(id) = name.to_str().and_then(|name| name.strip_prefix(ENTRY_PREFIX)).filter(|id| is_id(id)) else {
             continue;
         };
-        let lock = File::open(&path).map_err(FsnapError::io("open", &path))?;
+        let lock = match File::open(&path) {
+            // Its maker ended, or another run removed it, since it was listed.
+            Err(why) if why.kind() == io::ErrorKind::NotFound => continue,
+            other => other.map_err(FsnapError::io("open", &path))?,
+        };
         match lock.try_lock() {
             Ok(()) => found.push(Entry { id: id.to_owned(), folder: folder.clone(), path, _lock: lock }),
             Err(TryLockError::WouldBlock) => {}

@@ -169,7 +169,7 @@ mod tests {
         assert_eq!(extents(100 << 30, None), Ok(Some(512)));
         assert_eq!(extents(1 << 30, None), Ok(Some(256)));
         assert_eq!(extents(1 << 30, Some(64 << 20)), Ok(Some(16)));
-        assert!(extents(100 << 20, None).unwrap_err().contains("100"), "less than a fiftieth is free");
+        assert!(extents(100 << 20, None).unwrap_err().contains("104857600"), "less than a fiftieth is free");
         assert!(extents(32 << 20, Some(64 << 20)).is_err());
         assert!(extents(0, None).is_err());
     }

@@ -21,8 +21,7 @@ pub(super) struct Plan {
 
 /// Whether the volume of `mount` can be frozen so; why not otherwise.
 pub(super) fn suits(mount: &Mount, tools: &dyn Tools, limit: Duration) -> Result<Plan, String> {
-    // zfs-fuse mounts as plain `fuse`; its source is the dataset all the same.
-    if !matches!(mount.fs_type.as_str(), "zfs" | "fuse" | "fuse.zfs") {
+    if !matches!(mount.fs_type.as_str(), "zfs" | "fuse.zfs") {
         return Err(format!("{} is {}", mount.point.display(), mount.fs_type));
     }
     let source = mount.source.to_str().ok_or("the name of its dataset is not UTF-8")?;

@@ -38,6 +38,8 @@ mod vector_maker;
 mod vector_objects_maker;
 #[path = "../support/volume.rs"]
 mod volume;
+#[path = "../support/zpool.rs"]
+mod zpool;
 
 mod attended;
 mod browse_dump;
@@ -66,6 +68,7 @@ mod fsnap_command;
 mod fsnap_coverage;
 mod fsnap_killed;
 mod fsnap_lvm;
+mod fsnap_zfs;
 mod full_disk;
 mod fuzz_replay;
 mod index_damage;

@@ -16,6 +16,11 @@ const SETTLE: Duration = Duration::from_secs(25);
 /// How long one that was told to start may take to show a process.
 const APPEAR: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(100);
+/// How long it is waited for the health of one that said it started.
+const HEALTH_LIMIT: Duration = Duration::from_mins(1);
+/// How often it is told to start, and how long between.
+const ATTEMPTS: usize = 5;
+const ATTEMPT_PAUSE: Duration = Duration::from_secs(2);
 
 /// What became of it.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -34,49 +39,51 @@ pub enum Recovered {
 /// Starts what the journal says is owed, and clears the journal when it runs.
 pub fn recover(journal: &StopJournal, cancel: &Cancel) -> Result<Recovered, ControlError> {
     let Some(owed) = journal.read()? else { return Ok(Recovered::Nothing) };
-    let instance = &owed.instance;
-    let outcome = if comes_to_rest(&owed, cancel) {
-        // A start that began already makes this one fail on its ports: health decides.
-        let started = Service::of(instance)?.begin_start()?.wait(START_LIMIT);
-        match health::wait(instance, Duration::from_secs(60), cancel) {
-            Ok(()) => Recovered::Started,
-            Err(why) => {
-                started?;
-                Recovered::Unhealthy(why)
-            }
-        }
-    } else {
-        match health::wait(instance, START_LIMIT, cancel) {
+    let outcome = match comes_to_rest(&owed, cancel) {
+        Running::Running => match health::wait(&owed.instance, START_LIMIT, cancel) {
             Ok(()) => Recovered::Ran,
             Err(why) => Recovered::Unhealthy(why),
-        }
+        },
+        Running::Stopped | Running::Unknown => start(&owed.instance, cancel)?,
     };
-    if cancel.is_requested() && outcome != Recovered::Ran && outcome != Recovered::Started {
+    if cancel.is_requested() && matches!(outcome, Recovered::Unhealthy(_)) {
         return Err(ControlError::Interrupted);
     }
     journal.clear()?;
     Ok(outcome)
 }
 
-/// Waits until it can be told whether it must be started.
-fn comes_to_rest(owed: &Owed, cancel: &Cancel) -> bool {
-    let since = Instant::now();
+/// Starts it. One attempt may fail for what passes: a port that the stopping node has not let go of yet, or a start by
+/// somebody else at the same moment. Health decides, not the exit code.
+fn start(instance: &Instance, cancel: &Cancel) -> Result<Recovered, ControlError> {
+    let mut attempt = 1;
     loop {
-        let running = runs(&owed.instance);
-        let settled = match (owed.phase, running) {
-            // The stop was under way: it comes to rest, or was never told.
-            (Phase::Stopping, true) => since.elapsed() >= SETTLE,
-            // The start was under way: give it time to show itself.
-            (Phase::Starting, false) => since.elapsed() >= APPEAR,
-            _ => true,
-        };
-        if settled || cancel.is_requested() {
-            return !running;
+        let started = Service::of(instance)?.begin_start()?.wait(START_LIMIT);
+        let patience = if started.is_ok() { HEALTH_LIMIT } else { ATTEMPT_PAUSE };
+        match (started, health::wait(instance, patience, cancel)) {
+            (_, Ok(())) => return Ok(Recovered::Started),
+            (Ok(()), Err(why)) => return Ok(Recovered::Unhealthy(why)),
+            (Err(error), Err(_)) if attempt == ATTEMPTS || cancel.is_requested() => return Err(error),
+            (Err(_), Err(_)) => attempt += 1,
         }
-        std::thread::sleep(POLL);
     }
 }
 
-fn runs(instance: &Instance) -> bool {
-    proc::look(instance).running() == Running::Running
+/// Waits until it can be told whether it must be started.
+fn comes_to_rest(owed: &Owed, cancel: &Cancel) -> Running {
+    let since = Instant::now();
+    loop {
+        let running = proc::look(&owed.instance).running();
+        let patience = match (owed.phase, running) {
+            // The stop was under way: it comes to rest, or was never told. Ports are let go of last.
+            (Phase::Stopping, Running::Running) | (_, Running::Unknown) => SETTLE,
+            // The start was under way: give it time to show itself.
+            (Phase::Starting, Running::Stopped) => APPEAR,
+            _ => Duration::ZERO,
+        };
+        if since.elapsed() >= patience || cancel.is_requested() {
+            return running;
+        }
+        std::thread::sleep(POLL);
+    }
 }
