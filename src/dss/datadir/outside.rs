@@ -79,7 +79,7 @@ pub fn find(look: &Look<'_>, basis: &Basis, service: &Service) -> Vec<Outside> {
     for path in &service.evidence {
         found.add(OutsideKind::Boot, Path::new(path), "it names this directory");
     }
-    if let Some(home) = look.host.names().home(basis.uid) {
+    if let Some(home) = look.host.home(basis.uid) {
         found.if_there(OutsideKind::SshFolder, &home.join(".ssh"), "home of the account that owns the directory");
     }
     found.connections();
