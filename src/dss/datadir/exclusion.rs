@@ -205,7 +205,7 @@ mod tests {
             "lib/python/x.py",
             "code-envs/desc/python/e/desc.json",
             "run/audit/a",
-            "html-apps/unknown",
+            "of-tomorrow/unknown",
         ] {
             assert!(kept(&rule, path), "{path}");
         }

@@ -240,6 +240,18 @@ mod tests {
     }
 
     #[test]
+    fn the_ssh_folder_of_the_owner_is_named_if_it_is_there() {
+        let sample = Sample::design();
+        let uid = rustix::process::geteuid().as_raw();
+        sample.host("etc/passwd", &format!("dss:x:{uid}:{uid}::/home/dss:/bin/sh\n"));
+        assert_eq!(sample.facts().outside.len(), 1);
+        sample.host("home/dss/.ssh/id_ed25519", "");
+        let facts = sample.facts();
+        assert_eq!((facts.outside[1].kind, facts.outside[1].path.as_str()), (OutsideKind::SshFolder, "/home/dss/.ssh"));
+        assert!(facts.outside[1].propose && facts.owner.user.as_deref() == Some("dss"));
+    }
+
+    #[test]
     fn an_install_id_that_is_a_path_leads_nowhere() {
         let sample = Sample::design();
         sample.write("install.ini", "[general]\ninstallid = ../../etc\n[server]\nport = 11000\n");
