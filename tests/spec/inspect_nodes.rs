@@ -78,7 +78,7 @@ fn furnish(machine: &Machine) {
     }
     machine.data("run/audit/audit.log", &"a".repeat(5_000));
     machine.data("tmp/scratch", &"t".repeat(2_000));
-    machine.data("html-apps/app/index.html", "<p>new in this version</p>");
+    machine.data("of-tomorrow/app/index.html", "<p>new in this version</p>");
     machine.data("_pre_migration_backup_20250102-030405/config/users.json", "{}");
 }
 

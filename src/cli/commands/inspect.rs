@@ -6,6 +6,7 @@ use crate::cli::classes::ClassArgs;
 use crate::cli::error::CliError;
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
+use crate::cli::text::printable;
 use crate::cli::views::inspect::InspectView;
 use crate::dss::datadir::host::Host;
 use crate::dss::inspect::{self, InspectOptions};
@@ -13,9 +14,9 @@ use crate::dss::inspect::{self, InspectOptions};
 const EXAMPLES: &str = "\
 Examples:
   dssvault inspect /data/dss
-  dssvault inspect /data/dss --no-sizes                     do not walk through all of it
-  dssvault inspect /data/dss --exclude-class logs,ignorable what would that leave out?
-  dssvault inspect /mnt/old/data/dss --host-root /mnt/old   the disk of another machine
+  dssvault inspect /data/dss --no-sizes                    do not walk through all of it
+  dssvault inspect /data/dss --exclude-class logs,temp     what would that leave out?
+  dssvault inspect /mnt/old/data/dss --host-root /mnt/old  the disk of another machine
   dssvault inspect /data/dss --json | jq '.facts.databases'
 
 Nothing is changed, started or stopped, and no repository is needed.";
@@ -49,7 +50,8 @@ pub fn run(args: Args, session: &Session) -> Result<Outcome, CliError> {
     let host = Host::new(args.host_root);
     let report = inspect::run(&args.data_dir, &host, &options, &session.cancel)?;
     for idle in report.inventory.iter().flat_map(|inventory| &inventory.idle) {
-        session.output.warn(&format!("the exclusion `{idle}` fits nothing in {}", report.facts.path));
+        let path = printable(report.facts.path.as_bytes());
+        session.output.warn(&format!("the exclusion `{}` fits nothing in {path}", printable(idle.as_bytes())));
     }
     session.output.show(&InspectView::new(report))?;
     Ok(Outcome::Clean)

@@ -167,8 +167,8 @@ fn integration(found: &Integration) -> String {
     };
     let how = match (&found.arguments, found.kind.verb()) {
         (Some(arguments), Some(verb)) => format!("{verb} {}", arguments.join(" ")).trim_end().to_owned(),
-        (None, Some(_)) => format!("found {}; its arguments are not in the install log", found.evidence.join(", ")),
-        (_, None) => format!("found {}", found.evidence.join(", ")),
+        (None, Some(_)) => format!("told by {}; the install log does not know how", found.evidence.join(", ")),
+        (_, None) => format!("told by {}", found.evidence.join(", ")),
     };
     format!("{name:<16} {how}")
 }

@@ -176,7 +176,7 @@ mod tests {
     #[test]
     fn unknown_entries_have_no_row_and_so_are_kept() {
         let design = on(NodeType::Design);
-        for name in ["html-apps", "tmp2", "Tmp", "runs", "x/tmp", ""] {
+        for name in ["of-tomorrow", "tmp2", "Tmp", "runs", "x/tmp", ""] {
             assert_eq!(class(&design, name), None, "{name}");
         }
     }

@@ -4,6 +4,10 @@
 use std::path::{Component, Path, PathBuf};
 
 use crate::sys::meta::Names;
+use crate::sys::small_file;
+
+/// Longer account files are not read.
+const ACCOUNT_BYTES_MAX: u64 = 16 << 20;
 
 /// A file system as a DSS installation sees it.
 #[derive(Default)]
@@ -66,9 +70,38 @@ impl Host {
         found
     }
 
-    /// The accounts known here.
-    pub fn names(&self) -> &Names {
-        &self.names
+    /// The name of a user on that machine.
+    pub fn user(&self, uid: u32) -> Option<String> {
+        match &self.root {
+            None => self.names.user(uid),
+            Some(_) => self.field("/etc/passwd", uid, 0),
+        }
+    }
+
+    /// The name of a group on that machine.
+    pub fn group(&self, gid: u32) -> Option<String> {
+        match &self.root {
+            None => self.names.group(gid),
+            Some(_) => self.field("/etc/group", gid, 0),
+        }
+    }
+
+    /// The home directory of a user on that machine.
+    pub fn home(&self, uid: u32) -> Option<PathBuf> {
+        match &self.root {
+            None => self.names.home(uid),
+            Some(_) => self.field("/etc/passwd", uid, 5).map(PathBuf::from),
+        }
+    }
+
+    /// A field of the line of a number in the account files of a mounted root. Directories of accounts that machine
+    /// asked over the network are not asked.
+    fn field(&self, file: &str, number: u32, field: usize) -> Option<String> {
+        let bytes = small_file::read(&self.path(file), ACCOUNT_BYTES_MAX).ok()?;
+        let text = String::from_utf8_lossy(&bytes);
+        let number = number.to_string();
+        let line = text.lines().find(|line| line.split(':').nth(2) == Some(number.as_str()))?;
+        line.split(':').nth(field).filter(|value| !value.is_empty()).map(str::to_owned)
     }
 }
 
@@ -83,6 +116,17 @@ mod tests {
         assert_eq!(host.path("/opt/../../../etc"), Path::new("/mnt/old/etc"));
         assert_eq!(host.name_of(Path::new("/mnt/old/data/dss")), Path::new("/data/dss"));
         assert_eq!(host.name_of(Path::new("/elsewhere")), Path::new("/elsewhere"));
+    }
+
+    #[test]
+    fn accounts_of_a_mounted_root_are_its_own() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("etc")).unwrap();
+        std::fs::write(dir.path().join("etc/passwd"), "broken\nroot:x:0:0::/r:\ndss:x:1001:1001::/home/dss:/bin/sh\n")
+            .unwrap();
+        let host = Host::new(Some(dir.path().to_owned()));
+        assert_eq!((host.user(1001).as_deref(), host.home(1001)), (Some("dss"), Some("/home/dss".into())));
+        assert_eq!((host.user(7), host.group(0)), (None, None));
     }
 
     #[test]

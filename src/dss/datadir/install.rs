@@ -50,7 +50,6 @@ pub fn facts(given: &Path, look: Look<'_>) -> Result<Facts, DatadirError> {
     let kit = kit(&look, &basis);
     let service = service::find(&look, &basis);
     let outside = outside::find(&look, &basis, &service);
-    let names = look.host.names();
     let mut facts = Facts {
         form: FACTS_FORM,
         path: shown(&basis.path),
@@ -67,8 +66,8 @@ pub fn facts(given: &Path, look: Look<'_>) -> Result<Facts, DatadirError> {
         owner: Account {
             uid: meta.uid(),
             gid: meta.gid(),
-            user: names.user(meta.uid()),
-            group: names.group(meta.gid()),
+            user: look.host.user(meta.uid()),
+            group: look.host.group(meta.gid()),
         },
         mode: meta.mode() & 0o7777,
         python: runtime::python(&look),

@@ -100,7 +100,7 @@ mod tests {
         sample.folder("lib");
         let link = |target: &str, name: &str| symlink(target, sample.data(name)).unwrap();
         link("/big/jobs", "jobs");
-        link("../../big", "managed_datasets/PROJ");
+        link("../../../big", "managed_datasets/PROJ");
         link("/gone/jar", "lib/driver.jar");
         link("../config", "managed_datasets/inside");
         link("/data/dss/config", "absolute-inside");

@@ -41,9 +41,15 @@ impl<'a> Look<'a> {
         self.gaps.borrow_mut().push(Gap { path: path.into(), cause: cause.into() });
     }
 
-    /// What could not be found out.
+    /// What could not be found out, each once.
     pub fn into_gaps(self) -> Vec<Gap> {
-        self.gaps.into_inner()
+        let mut gaps: Vec<Gap> = Vec::new();
+        for gap in self.gaps.into_inner() {
+            if !gaps.contains(&gap) {
+                gaps.push(gap);
+            }
+        }
+        gaps
     }
 
     /// Whether something is there, links followed. What cannot be told counts as not there, and is noted.

@@ -79,7 +79,7 @@ pub fn find(look: &Look<'_>, basis: &Basis, service: &Service) -> Vec<Outside> {
     for path in &service.evidence {
         found.add(OutsideKind::Boot, Path::new(path), "it names this directory");
     }
-    if let Some(home) = look.host.names().home(basis.uid) {
+    if let Some(home) = look.host.home(basis.uid) {
         found.if_there(OutsideKind::SshFolder, &home.join(".ssh"), "home of the account that owns the directory");
     }
     found.connections();
@@ -237,6 +237,18 @@ mod tests {
             sample.facts().outside.iter().find(|found| found.path == "/big").unwrap().named_by,
             "connections.json: a, b"
         );
+    }
+
+    #[test]
+    fn the_ssh_folder_of_the_owner_is_named_if_it_is_there() {
+        let sample = Sample::design();
+        let uid = rustix::process::geteuid().as_raw();
+        sample.host("etc/passwd", &format!("dss:x:{uid}:{uid}::/home/dss:/bin/sh\n"));
+        assert_eq!(sample.facts().outside.len(), 1);
+        sample.host("home/dss/.ssh/id_ed25519", "");
+        let facts = sample.facts();
+        assert_eq!((facts.outside[1].kind, facts.outside[1].path.as_str()), (OutsideKind::SshFolder, "/home/dss/.ssh"));
+        assert!(facts.outside[1].propose && facts.owner.user.as_deref() == Some("dss"));
     }
 
     #[test]

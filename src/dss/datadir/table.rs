@@ -202,6 +202,18 @@ pub const TABLE: &[Row] = &[
         "a Python environment put aside",
     ),
     row("*.BAK", Nodes::Projects, Ignorable, "DSS docs, R", "something put aside"),
+    // Of DSS 14, documented by nobody: essential until somebody proves otherwise.
+    config("ai-assistants", Nodes::Projects, "notes", "not documented, so it is kept"),
+    config("agent-tools", Nodes::Projects, "notes", "not documented, so it is kept"),
+    config("cost-limiting", Nodes::Projects, "notes", "not documented, so it is kept"),
+    config("docportal", Nodes::Projects, "notes", "not documented, so it is kept"),
+    config("html-apps", Nodes::Projects, "notes", "not documented, so it is kept"),
+    config("most-used-datasets", Nodes::Projects, "notes", "not documented, so it is kept"),
+    config("project-standards", Nodes::Projects, "notes", "not documented, so it is kept"),
+    config("thumbnails", Nodes::Projects, "notes", "not documented, so it is kept"),
+    config("unified-monitoring", Nodes::Projects, "notes", "not documented, so it is kept"),
+    config("webappruns", Nodes::Projects, "notes", "not documented, so it is kept"),
+    config("workload-folders", Nodes::Projects, "notes", "not documented, so it is kept"),
     // API node.
     config(
         "services",

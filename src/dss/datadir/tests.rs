@@ -3,6 +3,8 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::base::hint::Hint;
 use crate::dss::datadir::concern::ConcernKind;
@@ -106,6 +108,45 @@ fn files_that_cannot_be_understood_are_gaps() {
     assert_eq!((facts.version, facts.ports, facts.kit, facts.install_id), (None, None, None, None));
     let told: Vec<&str> = facts.gaps.iter().map(|gap| gap.path.as_str()).collect();
     assert_eq!(told, ["install.ini", "config/general-settings.json", "dss-version.json"]);
+}
+
+#[test]
+fn configuration_of_a_size_no_node_has_is_a_gap() {
+    let sample = Sample::design();
+    sample.write("config/general-settings.json", "");
+    fs::File::options()
+        .write(true)
+        .open(sample.data("config/general-settings.json"))
+        .unwrap()
+        .set_len(65 << 20)
+        .unwrap();
+    let gaps = sample.facts().gaps;
+    assert_eq!(gaps.len(), 1);
+    assert!(gaps[0].cause.contains("longer"), "{gaps:?}");
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_a_parser_panic(text in "(?s)([\\PC\\n\\[\\]=:;#'\"\\\\/?@%,. -]|jdbc:postgresql://|Command line:|export A=|[0-9]){0,60}") {
+        let _ = ini::Ini::parse(&text).map(|ini| ini.flag("a", "b"));
+        let _ = properties::parse(text.as_bytes());
+        let _ = shell::assignments(&text);
+        let _ = install_log::InstallLog::parse(&text).last_arguments("x");
+        let _ = jdbc::JdbcUrl::parse(&text);
+        let _ = text.parse::<version::DssVersion>();
+        let _ = exclusion::spelled_as_on_disk(&text, &["a-b".to_owned()]);
+    }
+
+    #[test]
+    fn no_bytes_in_any_file_end_the_inspection(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let sample = Sample::design();
+        for name in ["dss-version.json", "install.ini", "bin/env-default.sh", "config/connections.json", "pyenv/pyvenv.cfg",
+            "config/general-settings.json", "run/install.log", "DSS-MIGRATION-IN-PROGRESS.json", "bin/env-spark.sh"] {
+            sample.write(name, "");
+            fs::write(sample.data(name), &bytes).unwrap();
+        }
+        prop_assert!(sample.open(&sample.data("")).is_ok());
+    }
 }
 
 #[test]

@@ -60,20 +60,26 @@ fn entries(inventory: &Inventory) -> String {
         let (files, size) = (count(weight.files), ByteCount(weight.bytes).to_string());
         table.row([name, class.to_owned(), files, size, left_out(weight), lost]);
     };
-    let (shown, rest) = inventory.entries.split_at(inventory.entries.len().min(ENTRIES_SHOWN));
+    let filled = inventory.entries.iter().filter(|entry| entry.weight.bytes > 0).count();
+    let (shown, rest) = inventory.entries.split_at(filled.min(ENTRIES_SHOWN));
     for entry in shown {
         let name = printable(entry.path.as_bytes());
         row(&mut table, name, entry.class.word(), &entry.weight, lost(entry));
     }
     if !rest.is_empty() {
         let sum = rest.iter().fold(Weight::default(), |sum, entry| sum.plus(&entry.weight));
-        row(&mut table, format!("{} smaller ones", rest.len()), "", &sum, String::new());
+        row(&mut table, format!("{} more, smaller or empty", rest.len()), "", &sum, String::new());
     }
     table.text()
 }
 
+/// Told where it can be left out, or is.
 fn lost(entry: &EntryWeight) -> String {
-    entry.lost.clone().unwrap_or_else(|| "unknown to this version, so it is always kept".to_owned())
+    match &entry.lost {
+        None => "unknown to this version, so it is kept".to_owned(),
+        Some(lost) if entry.class != Class::Essential || entry.weight.left_out_files > 0 => lost.clone(),
+        Some(_) => String::new(),
+    }
 }
 
 fn left_out(weight: &Weight) -> String {
@@ -89,5 +95,11 @@ fn summary(inventory: &Inventory, exclusion: &Exclusion) -> String {
     let all = format!("{} in {}", ByteCount(total.bytes), counted(total.files, "file", "files"));
     let kept = ByteCount(total.bytes.saturating_sub(total.left_out_bytes));
     let preset = exclusion.preset.word();
-    format!("\ntotal {all}; a backup with these options (preset {preset}) holds {kept} of it\n")
+    let mut text = format!("\ntotal {all}; a backup with these options (preset {preset}) holds {kept} of it\n");
+    let unknown = inventory.entries.iter().filter(|entry| !entry.known);
+    let unknown: Vec<String> = unknown.map(|entry| printable(entry.path.as_bytes())).collect();
+    if !unknown.is_empty() {
+        text.push_str(&format!("unknown to this version, and so kept: {}\n", unknown.join(", ")));
+    }
+    text
 }
