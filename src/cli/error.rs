@@ -8,6 +8,7 @@ use crate::cli::exit;
 use crate::dss::backup::NodeError;
 use crate::dss::control::ControlError;
 use crate::dss::datadir::error::DatadirError;
+use crate::dss::restore::RestoreError;
 use crate::repo::RepoError;
 use crate::storage::StorageError;
 use crate::vault::VaultError;
@@ -32,6 +33,9 @@ pub enum CliError {
     /// A DSS node.
     #[error(transparent)]
     Node(#[from] NodeError),
+    /// Bringing a DSS node back.
+    #[error(transparent)]
+    Pristine(#[from] RestoreError),
     /// Standard output cannot be written.
     #[error("cannot write to standard output: {0}")]
     Output(io::Error),
@@ -85,6 +89,7 @@ impl Hint for CliError {
             Self::App(cause) => cause.hint(),
             Self::Datadir(cause) => cause.hint(),
             Self::Node(cause) => cause.hint(),
+            Self::Pristine(cause) => cause.hint(),
             Self::Output(_) => Some("check the place standard output goes to".to_owned()),
             Self::File { .. } => Some("check the path and its permissions".to_owned()),
         }

@@ -10,6 +10,7 @@ use crate::cli::error::{CliError, Fault};
 use crate::dss::backup::NodeError;
 use crate::dss::control::ControlError;
 use crate::dss::datadir::error::DatadirError;
+use crate::dss::restore::RestoreError;
 use crate::repo::RepoError;
 use crate::repo::error::SnapshotLookup;
 use crate::vault::VaultError;
@@ -73,6 +74,7 @@ pub fn code_of(error: &CliError) -> u8 {
         CliError::Output(_) | CliError::File { .. } => FAILED,
         CliError::Datadir(cause) => code_of_datadir(cause),
         CliError::Node(cause) => code_of_node(cause),
+        CliError::Pristine(cause) => code_of_restore(cause),
         CliError::App(AppError::Vault(cause)) => code_of_vault(cause),
         CliError::App(cause) => code_of_app(cause),
     }
@@ -99,6 +101,18 @@ fn code_of_datadir(error: &DatadirError) -> u8 {
         | DatadirError::Pattern(_) => USAGE,
         DatadirError::HalfInstalled { .. } | DatadirError::Unreadable { .. } => FAILED,
         DatadirError::Interrupted => INTERRUPTED,
+    }
+}
+
+fn code_of_restore(error: &RestoreError) -> u8 {
+    match error {
+        _ if error.is_refusal() => REFUSED,
+        RestoreError::Vault(cause) => code_of_vault(cause),
+        RestoreError::Datadir(cause) => code_of_datadir(cause),
+        RestoreError::Control(ControlError::Busy { .. }) => BUSY,
+        RestoreError::Control(ControlError::Interrupted) => INTERRUPTED,
+        RestoreError::NoNode | RestoreError::NothingKept { .. } => USAGE,
+        _ => FAILED,
     }
 }
 

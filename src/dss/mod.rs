@@ -5,4 +5,5 @@ pub mod backup;
 pub mod control;
 pub mod datadir;
 pub mod inspect;
+pub mod restore;
 pub mod running;

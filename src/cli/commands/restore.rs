@@ -1,6 +1,7 @@
 //! `dssvault restore`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::ValueEnum;
 
@@ -9,7 +10,10 @@ use crate::cli::exit::Outcome;
 use crate::cli::lists;
 use crate::cli::session::Session;
 use crate::cli::snapshot::{self, FilterArgs, SnapshotPath};
+use crate::cli::views::note::NoteView;
+use crate::cli::views::pristine::PristineView;
 use crate::cli::views::restore::RestoreView;
+use crate::dss::restore::{self as pristine, PristineOptions};
 use crate::vault::restore::{self, Overwrite, OwnerMode, RestoreOptions};
 
 const EXAMPLES: &str = "\
@@ -19,6 +23,8 @@ Examples:
   dssvault -r /srv/vault restore latest~3 -t /tmp/back --include '*.json' --verify
   dssvault -r /srv/vault restore 1a2b3c4d -t / --dry-run
   dssvault -r /srv/vault restore latest -t /srv/copy --delete --owner current
+
+  dssvault -r /srv/vault restore latest --stop --start   a DSS node, to its own place
 
 Files of /data/dss come back as TARGET/data/dss/...; with SNAPSHOT:PATH the content of
 PATH lands directly in TARGET. Exit status 1: something could not be brought back.";
@@ -55,9 +61,10 @@ pub struct Args {
     /// Id (its beginning is enough), `latest` or `latest~N`; `:PATH` brings back only that
     #[arg(value_name = "SNAPSHOT[:PATH]", value_parser = SnapshotPath::parser())]
     snapshot: SnapshotPath,
-    /// The directory everything is made beneath; created if missing
+    /// The directory everything is made beneath; created if missing. Without it a DSS node is
+    /// brought back to its own place
     #[arg(long, short, value_name = "DIR")]
-    target: PathBuf,
+    target: Option<PathBuf>,
     /// Bring back only what matches; may be given again
     #[arg(long, short = 'i', value_name = "GLOB")]
     include: Vec<String>,
@@ -83,17 +90,40 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     owner_map: Option<PathBuf>,
     #[command(flatten)]
+    node: PristineArgs,
+    #[command(flatten)]
     filter: FilterArgs,
 }
 
+/// How a DSS node is brought back to its own place.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Bringing a DSS node back to its own place (without --target)")]
+struct PristineArgs {
+    /// Stop the node if it runs
+    #[arg(long, conflicts_with = "target")]
+    stop: bool,
+    /// Start the node afterwards and wait until it answers
+    #[arg(long, conflicts_with = "target")]
+    start: bool,
+    /// Rewrite what differs in the directory itself: needs no room for a second copy, cannot be undone
+    #[arg(long, conflicts_with = "target")]
+    in_place: bool,
+    /// Put back the directory a restore of this snapshot replaced
+    #[arg(long, conflicts_with_all = ["target", "in_place", "start", "stop"])]
+    undo: bool,
+    /// Remove the directory a restore of this snapshot replaced
+    #[arg(long, conflicts_with_all = ["target", "in_place", "start", "stop", "undo"])]
+    forget_old: bool,
+}
+
 impl Args {
-    fn options(&self) -> Result<RestoreOptions, CliError> {
+    fn options(&self, target: &std::path::Path) -> Result<RestoreOptions, CliError> {
         let owner_map = match &self.owner_map {
             Some(file) => lists::owner_map(file)?,
             None => Vec::new(),
         };
         Ok(RestoreOptions {
-            target: self.target.clone(),
+            target: target.to_owned(),
             subpath: self.snapshot.path.clone(),
             include: self.include.clone(),
             exclude: self.exclude.clone(),
@@ -115,9 +145,53 @@ impl Args {
     }
 }
 
+fn run_pristine(args: Args, session: &Session) -> Result<Outcome, CliError> {
+    if args.snapshot.path.is_some() || !args.include.is_empty() || !args.exclude.is_empty() || args.owner_map.is_some()
+    {
+        return Err(CliError::usage(
+            "a part of a snapshot needs a place to be restored to",
+            "name one with `--target DIR`",
+        ));
+    }
+    let program = std::env::current_exe().map_err(|source| CliError::File {
+        action: "find",
+        what: "this program".to_owned(),
+        source,
+    })?;
+    let opened = session.open()?;
+    let listed = snapshot::find(&opened.repository, &args.snapshot, args.filter)?;
+    let reporter = session.reporter();
+    let context = opened.context(&reporter, &session.cancel);
+    if args.node.undo {
+        let data_dir = pristine::undo(&listed.manifest, listed.id, context)?;
+        session.output.report(&NoteView::new(format!("{} is what it was before the restore", data_dir.display())))?;
+        return Ok(Outcome::Clean);
+    }
+    if args.node.forget_old {
+        let removed = pristine::forget_old(&listed.manifest, listed.id, context)?;
+        session.output.report(&NoteView::new(format!("{} is removed", removed.display())))?;
+        return Ok(Outcome::Clean);
+    }
+    let options = PristineOptions {
+        dry_run: args.dry_run,
+        stop: args.node.stop,
+        start: args.node.start,
+        in_place: args.node.in_place,
+        verify: args.verify,
+        health_limit: Duration::from_mins(5),
+        program,
+    };
+    let report = pristine::run(&opened.repository, listed.id, &listed.manifest, &options, context)?;
+    reporter.finish();
+    let view = PristineView::new(listed.id, options.dry_run, report);
+    session.output.show(&view)?;
+    Ok(view.outcome())
+}
+
 /// Restores.
 pub fn run(args: Args, session: &Session) -> Result<Outcome, CliError> {
-    let options = args.options()?;
+    let Some(target) = &args.target else { return run_pristine(args, session) };
+    let options = args.options(target)?;
     let opened = session.open()?;
     let listed = snapshot::find(&opened.repository, &args.snapshot, args.filter)?;
     let reporter = session.reporter();

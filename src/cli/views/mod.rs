@@ -8,6 +8,8 @@ pub mod entry;
 pub mod init;
 pub mod inspect;
 pub mod key;
+pub mod note;
+pub mod pristine;
 pub mod restore;
 pub mod snapshots;
 pub mod stats;

@@ -139,6 +139,16 @@ impl<'w> StopWindow<'w> {
         Ok(self.report.clone())
     }
 
+    /// Leaves the node stopped: what it is owed is somebody else's business now.
+    pub fn leave_stopped(&mut self) -> Result<(), ControlError> {
+        if self.stopped_at.take().is_some() {
+            self.deadline = None;
+            self.journal.clear()?;
+            self.guard = None;
+        }
+        Ok(())
+    }
+
     /// Whether the node had been down for too long before everything was read.
     pub fn has_expired(&self) -> bool {
         self.expired.load(Ordering::Relaxed)

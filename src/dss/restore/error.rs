@@ -1,0 +1,148 @@
+//! Why a node was not brought back. Unless the error says otherwise its directory is as it was.
+
+use std::path::PathBuf;
+
+use crate::base::hint::Hint;
+use crate::dss::control::ControlError;
+use crate::dss::datadir::error::DatadirError;
+use crate::vault::VaultError;
+
+/// A pristine restore that did not happen.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    /// The restore of the files.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// Stopping, starting, or looking whether it runs.
+    #[error(transparent)]
+    Control(#[from] ControlError),
+    /// What lies at the place.
+    #[error(transparent)]
+    Datadir(#[from] DatadirError),
+    /// The snapshot is of something else.
+    #[error("the snapshot is not of a DSS node: it has no place of its own to be restored to")]
+    NoNode,
+    /// It must not run.
+    #[error("the node runs: {evidence}")]
+    Runs {
+        /// What was seen.
+        evidence: String,
+    },
+    /// Another machine.
+    #[error("the snapshot is of a node of `{from}`, and this is `{here}`")]
+    OtherMachine {
+        /// Where it was made.
+        from: String,
+        /// This one.
+        here: String,
+    },
+    /// Another installation lives there.
+    #[error("{} is another installation ({there}) than the one of the snapshot ({wanted})", data_dir.display())]
+    OtherNode {
+        /// The place.
+        data_dir: PathBuf,
+        /// Its install id.
+        there: String,
+        /// The snapshot's.
+        wanted: String,
+    },
+    /// Something that is no data directory lies there.
+    #[error("{} is there and is no DSS data directory: {cause}", data_dir.display())]
+    Occupied {
+        /// The place.
+        data_dir: PathBuf,
+        /// Why it is none.
+        cause: DatadirError,
+    },
+    /// The installed software is of another version.
+    #[error("the software in {kit} is version {there}, the snapshot is of {wanted}: {why}")]
+    Version {
+        /// The kit.
+        kit: String,
+        /// Its version.
+        there: String,
+        /// The snapshot's.
+        wanted: String,
+        /// Downgrade or upgrade.
+        why: &'static str,
+    },
+    /// Two copies do not fit, or cannot be exchanged.
+    #[error("the directory cannot be restored beside {}: {why}", data_dir.display())]
+    NotBeside {
+        /// The place.
+        data_dir: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// Programs could not be run there.
+    #[error("the file system of {} is mounted noexec: DSS cannot run from it", data_dir.display())]
+    NoExec {
+        /// The place.
+        data_dir: PathBuf,
+    },
+    /// An earlier restore of this snapshot kept its predecessor there.
+    #[error("{} is there already, from an earlier restore of this snapshot", before.display())]
+    KeptBefore {
+        /// The kept directory.
+        before: PathBuf,
+    },
+    /// Nothing to undo or forget.
+    #[error("there is no {}: no restore of this snapshot kept a directory here", before.display())]
+    NothingKept {
+        /// Where it would be.
+        before: PathBuf,
+    },
+    /// A directory could not be renamed or removed.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Local {
+        /// The verb.
+        action: &'static str,
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+impl RestoreError {
+    /// Whether it was refused by policy, and not a failure.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::Control(cause) => matches!(cause, ControlError::Unclear { .. } | ControlError::NotAllowed { .. }),
+            Self::Vault(_) | Self::Datadir(_) | Self::Local { .. } | Self::NoNode | Self::NothingKept { .. } => false,
+            Self::Runs { .. }
+            | Self::OtherMachine { .. }
+            | Self::OtherNode { .. }
+            | Self::Occupied { .. }
+            | Self::Version { .. }
+            | Self::NotBeside { .. }
+            | Self::NoExec { .. }
+            | Self::KeptBefore { .. } => true,
+        }
+    }
+}
+
+impl Hint for RestoreError {
+    fn hint(&self) -> Option<String> {
+        let plain = "restore its files with `--target DIR` instead";
+        Some(match self {
+            Self::Vault(cause) => return cause.hint(),
+            Self::Control(cause) => return cause.hint(),
+            Self::Datadir(cause) => return cause.hint(),
+            Self::NoNode => "say where to with `--target DIR`".to_owned(),
+            Self::Runs { .. } => "stop it, or say `--stop`".to_owned(),
+            Self::OtherMachine { .. } | Self::OtherNode { .. } => plain.to_owned(),
+            Self::Occupied { .. } => "move it away".to_owned(),
+            Self::Version { wanted, .. } => format!("install the kit of version {wanted} there, or {plain}"),
+            Self::NotBeside { .. } => {
+                "make room, or say `--in-place`: it rewrites what differs and cannot be undone".to_owned()
+            }
+            Self::NoExec { .. } => "mount it without noexec".to_owned(),
+            Self::KeptBefore { .. } => {
+                "`--undo` puts it back, `--forget-old` removes it; then restore again".to_owned()
+            }
+            Self::NothingKept { .. } => "look for `DATA_DIR.before-…` beside the data directory".to_owned(),
+            Self::Local { .. } => "run as root, or as the account that owns the parent directory".to_owned(),
+        })
+    }
+}
