@@ -5,6 +5,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::base::cancel::Cancel;
+use crate::dss::control::instance::Instance;
+use crate::dss::control::proc;
 use crate::dss::datadir::DataDir;
 use crate::dss::datadir::error::DatadirError;
 use crate::dss::datadir::exclusion::{Exclusion, Wish, spelled_as_on_disk};
@@ -46,7 +48,9 @@ pub fn run(path: &Path, host: &Host, options: &InspectOptions, cancel: &Cancel) 
     let patterns = PatternSet::new(&exclusion.patterns)?;
     let weigh = || inventory::measure(&root, &situation, &exclusion, &patterns, cancel);
     let inventory = options.sizes.then(weigh).transpose()?;
-    Ok(InspectReport { facts, running: None, jobs: None, exclusion, inventory })
+    // The processes of another machine cannot be seen from here.
+    let running = host.is_this_machine().then(|| Running::from(&proc::look(&Instance::new(&root, &facts))));
+    Ok(InspectReport { facts, running, jobs: None, exclusion, inventory })
 }
 
 /// The wish with names spelled as the directory has them.

@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::dss::control;
+
 /// Whether DSS runs. Never concluded from one sign alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -46,4 +48,27 @@ pub struct RunningJob {
     pub id: String,
     /// How it was found: the API, a process, a job folder.
     pub found_by: String,
+}
+
+impl From<&control::Evidence> for Running {
+    fn from(seen: &control::Evidence) -> Self {
+        let state = match seen.running() {
+            control::Running::Running => RunState::Running,
+            control::Running::Stopped => RunState::Stopped,
+            control::Running::Unknown => RunState::Unknown,
+        };
+        Self { state, evidence: seen.signals.iter().map(Evidence::from).collect() }
+    }
+}
+
+impl From<&control::Signal> for Evidence {
+    fn from(signal: &control::Signal) -> Self {
+        let (sign, says) = match signal {
+            control::Signal::Process { .. } => ("processes", RunState::Running),
+            control::Signal::Port { .. } => ("ports", RunState::Unknown),
+            control::Signal::Lock { .. } => ("locks", RunState::Running),
+            control::Signal::Hidden { .. } | control::Signal::Unreadable { .. } => ("unseen", RunState::Unknown),
+        };
+        Self { sign: sign.to_owned(), says, detail: signal.to_string() }
+    }
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use crate::cli_fixture::{Desk, Done};
 use crate::node::{self, Node};
 use crate::skip::skip;
+use crate::volume::Volume;
 
 /// A node that runs, and a desk with a repository for it.
 fn running(node_type: &str) -> Option<(Node, Desk)> {
@@ -71,9 +72,7 @@ fn stopped_means_seconds_of_downtime_and_a_consistent_h2() {
     assert_ne!(node.text("run/supervisord.pid"), pid, "it was stopped and started");
     assert_eq!(manifest(&desk)["consistency"], "stopped");
     desk.run(&["restore", "latest:/datadir", "--target", &desk.text("back")]).expect_code(0);
-    let h2 = node.kit("14.2.2").join("scripts/kit/h2.py");
-    let sound = Command::new("python3").arg(h2).arg(desk.path("back")).output().unwrap();
-    assert!(sound.status.success(), "{}", String::from_utf8_lossy(&sound.stdout));
+    assert!(h2_is_sound(&node, &desk.path("back")));
     assert!(stops(&desk).is_empty(), "nothing is owed any more");
 }
 
@@ -93,6 +92,37 @@ fn every_type_of_node_is_read_stopped_and_live() {
             assert!(node.is_running(), "{node_type}, {mode}");
         }
     }
+}
+
+#[test]
+fn on_a_volume_that_can_be_frozen_a_running_node_is_read_without_stopping_it() {
+    let test = "node_backup::on_a_volume_that_can_be_frozen_a_running_node_is_read_without_stopping_it";
+    if !node::is_possible() {
+        return skip(test, "only root may run a node as its account");
+    }
+    let volume = match Volume::btrfs(512, &[]) {
+        Ok(volume) => volume,
+        Err(reason) => return skip(test, &reason),
+    };
+    let node = Node::at("design", tempfile::tempdir_in(volume.top()).unwrap());
+    let desk = Desk::with_repository();
+    node.start();
+    let pid = node.text("run/supervisord.pid");
+    for _ in 0..3 {
+        let done = back_up(&desk, &node, &[]).expect_code(0);
+        assert!(done.out.contains("frozen by btrfs"), "{}", done.out);
+        assert_eq!(manifest(&desk)["consistency"], "frozen");
+        let target = tempfile::tempdir().unwrap();
+        let target = target.path().to_str().unwrap();
+        desk.run(&["restore", "latest:/datadir", "--target", target]).expect_code(0);
+        let sound = h2_is_sound(&node, std::path::Path::new(target));
+        assert!(sound, "the databases are of one instant");
+    }
+    assert!(node.is_running() && node.text("run/supervisord.pid") == pid);
+    // Only what the node itself is made of is left on the volume.
+    let left = fs::read_dir(volume.top()).unwrap().count();
+    assert_eq!(left, 1, "{:?}", fs::read_dir(volume.top()).unwrap().flatten().collect::<Vec<_>>());
+    drop(node);
 }
 
 #[test]
@@ -239,6 +269,12 @@ fn after_a_power_failure_the_next_call_pays_what_is_owed() {
         assert!(node.is_running(), "{next}");
         assert!(stops(&desk).is_empty(), "{next}");
     }
+}
+
+/// Whether the databases in a copy are whole and of one instant.
+fn h2_is_sound(node: &Node, data_dir: &std::path::Path) -> bool {
+    let program = node.kit("14.2.2").join("scripts/kit/h2.py");
+    Command::new("python3").arg(program).arg(data_dir).output().unwrap().status.success()
 }
 
 fn begin_stopped(desk: &Desk, node: &Node) -> Child {

@@ -23,6 +23,11 @@ impl Host {
         Self { root: root.map(real).filter(|root| root != Path::new("/")), names: Names::default() }
     }
 
+    /// Whether it is the machine this runs on.
+    pub fn is_this_machine(&self) -> bool {
+        self.root.is_none()
+    }
+
     /// Where a path of that machine is found here.
     pub fn path(&self, on_host: impl AsRef<Path>) -> PathBuf {
         let on_host = on_host.as_ref();
