@@ -124,3 +124,70 @@ fn identity(path: &Path) -> Result<(u64, u64), FsnapError> {
     let found = fs::metadata(path).map_err(FsnapError::io("look at", path))?;
     Ok((found.dev(), found.ino()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::fsnap::tool::Tool;
+    use crate::fsnap::{lvm, recover};
+
+    /// Tools that answer as told, by name, and remember what was asked.
+    #[derive(Debug, Default)]
+    struct Scripted {
+        answers: Vec<(&'static str, &'static str)>,
+        asked: Mutex<Vec<String>>,
+    }
+
+    impl Tools for Scripted {
+        fn run(&self, tool: &Tool) -> Result<String, FsnapError> {
+            let shown = tool.to_string();
+            let name = shown.trim_matches('`').split(' ').next().unwrap_or_default().to_owned();
+            self.asked.lock().unwrap().push(name.clone());
+            match self.answers.iter().find(|(known, _)| *known == name) {
+                Some((_, answer)) => Ok((*answer).to_owned()),
+                None => Err(FsnapError::Failed { command: shown, status: "exit code 1".into(), said: "no".into() }),
+            }
+        }
+    }
+
+    fn candidate(dir: &Path, answers: &[(&'static str, &'static str)]) -> (Candidate, Arc<Scripted>) {
+        let tools = Arc::new(Scripted { answers: answers.to_vec(), asked: Mutex::default() });
+        let plan = lvm::Plan { group: "vg".into(), origin: "data".into(), extents: Some(8), fs_type: "ext4".into() };
+        let limit = Duration::from_secs(1);
+        (Candidate { dir: dir.to_owned(), plan: Plan::Lvm(plan), tools: tools.clone(), limit }, tools)
+    }
+
+    const OURS: &str = r#"{"report":[{"lv":[{"vg_name":"vg","lv_name":"x","lv_attr":"swi-a-s---","origin":"data",
+        "lv_size":"1","vg_free":"1","vg_extent_size":"1","data_percent":"0.00","lv_health_status":"",
+        "lv_tags":"dssvault.frozen"}]}]}"#;
+
+    #[test]
+    fn a_snapshot_that_cannot_be_mounted_is_removed_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = dir.path().join("journal");
+        let (candidate, tools) = candidate(dir.path(), &[("lvcreate", ""), ("lvs", OURS), ("lvremove", "")]);
+
+        let error = candidate.create("a node", &journal).unwrap_err();
+
+        assert!(error.to_string().starts_with("`mount"), "{error}");
+        assert_eq!(*tools.asked.lock().unwrap(), ["lvcreate", "mount", "lvs", "lvremove"]);
+        assert_eq!(fs::read_dir(&journal).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_volume_that_is_not_ours_is_not_removed_and_its_record_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = dir.path().join("journal");
+        for foreign in [OURS.replace("dssvault.frozen", "theirs"), OURS.replace("\"data\"", "\"other\"")] {
+            let foreign: &'static str = Box::leak(foreign.into_boxed_str());
+            let (candidate, tools) = candidate(dir.path(), &[("lvcreate", ""), ("lvs", foreign), ("lvremove", "")]);
+            candidate.create("a node", &journal).unwrap_err();
+            assert_eq!(*tools.asked.lock().unwrap(), ["lvcreate", "mount", "lvs"]);
+        }
+        assert_eq!(fs::read_dir(&journal).unwrap().count(), 2);
+        let found = recover(&journal).unwrap();
+        assert_eq!(found.stuck.len(), 2, "there is no LVM group `vg` here: {found:?}");
+    }
+}

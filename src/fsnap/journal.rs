@@ -76,8 +76,7 @@ pub(super) struct Entry {
     id: String,
     folder: PathBuf,
     path: PathBuf,
-    /// Held, never read: closing it gives the lock up.
-    _lock: File,
+    lock: File,
 }
 
 impl Entry {
@@ -90,7 +89,7 @@ impl Entry {
         let lock = File::open(&path).map_err(FsnapError::io("open", &path))?;
         lock.lock().map_err(FsnapError::io("lock", &path))?;
         drop(guard);
-        let entry = Self { id: record.id.clone(), folder, path, _lock: lock };
+        let entry = Self { id: record.id.clone(), folder, path, lock };
         let prepared = entry.write(record).and_then(|()| entry.make_mount_point());
         if prepared.is_err() {
             let _ = entry.clear();
@@ -176,6 +175,14 @@ impl Entry {
     }
 }
 
+/// Closing the folder would not do: a child that another thread is just starting shares it until it runs its program,
+/// and with it the lock.
+impl Drop for Entry {
+    fn drop(&mut self) {
+        let _ = self.lock.unlock();
+    }
+}
+
 /// What processes that live no more left in `folder`; each is locked by this process now. What living ones hold is
 /// left out. A missing folder holds nothing.
 pub(super) fn leftovers(folder: &Path) -> Result<Vec<Entry>, FsnapError> {
@@ -197,7 +204,7 @@ pub(super) fn leftovers(folder: &Path) -> Result<Vec<Entry>, FsnapError> {
             other => other.map_err(FsnapError::io("open", &path))?,
         };
         match lock.try_lock() {
-            Ok(()) => found.push(Entry { id: id.to_owned(), folder: folder.clone(), path, _lock: lock }),
+            Ok(()) => found.push(Entry { id: id.to_owned(), folder: folder.clone(), path, lock }),
             Err(TryLockError::WouldBlock) => {}
             Err(TryLockError::Error(why)) => return Err(FsnapError::io("lock", &path)(why)),
         }

@@ -54,6 +54,18 @@ pub enum Provider {
     Command,
 }
 
+impl Provider {
+    /// Whether also writes that no program made durable are frozen in the order they were made. Where not, a
+    /// database that relies on that order may be frozen in a state it never had (`docs/frozen.md`). Of the site's
+    /// commands nothing is known.
+    pub fn keeps_order_of_cached_writes(self) -> bool {
+        match self {
+            Self::Lvm | Self::Zfs => true,
+            Self::Btrfs | Self::Command => false,
+        }
+    }
+}
+
 /// As in the command line and in manifests.
 impl fmt::Display for Provider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

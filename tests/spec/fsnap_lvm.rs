@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Once;
 
 use dssvault::fsnap::{Frozen, FsnapError, Options, Provider, detect, recover};
 
@@ -40,8 +41,11 @@ impl Disk {
     fn make(thin: bool, fs_type: &str) -> Option<Self> {
         std::env::var_os(INSIDE)?;
         let dir = tempfile::tempdir().unwrap();
-        run("pvcreate", ["--yes", "-ff", "/dev/vda"]).unwrap();
-        run("vgcreate", ["--yes", "g-0", "/dev/vda"]).unwrap();
+        static GROUP: Once = Once::new();
+        GROUP.call_once(|| {
+            run("pvcreate", ["--yes", "-ff", "/dev/vda"]).unwrap();
+            run("vgcreate", ["--yes", "g-0", "/dev/vda"]).unwrap();
+        });
         if thin {
             run("lvcreate", ["--yes", "-L", "600M", "--thinpool", "pool", "g-0"]).unwrap();
             run("lvcreate", ["--yes", "-V", "400M", "--thin", "-n", "data", "g-0/pool"]).unwrap();
@@ -105,7 +109,7 @@ const DEVICE: &str = "/dev/mapper/g--0-data";
 impl Drop for Disk {
     fn drop(&mut self) {
         let _ = Command::new("umount").arg(self.top()).output();
-        let _ = Command::new("vgremove").args(["-ff", "--yes", "g-0"]).output();
+        let _ = Command::new("lvremove").args(["--force", "--force", "--yes", "g-0"]).output();
     }
 }
 
