@@ -10,6 +10,8 @@ mod objects;
 mod seeds;
 mod targets;
 
+use crate::dss::datadir::fuzz as dss;
+
 /// One parser under fire.
 #[derive(Clone, Copy)]
 pub struct Target {
@@ -24,6 +26,7 @@ pub struct Target {
 /// All of them.
 pub const TARGETS: &[Target] = &[
     Target { name: "config_body", run: targets::config_body, seeds: seeds::config_body },
+    Target { name: "datadir_files", run: dss::files, seeds: dss::seeds },
     Target { name: "exclude_patterns", run: local::exclude_patterns, seeds: local::exclude_seeds },
     Target { name: "header", run: targets::header, seeds: seeds::header },
     Target { name: "heads", run: local::heads, seeds: local::heads_seeds },

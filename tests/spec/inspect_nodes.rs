@@ -155,6 +155,27 @@ impl Sorted for [String] {
 }
 
 #[test]
+fn without_a_host_root_this_machine_is_looked_at() {
+    let desk = Desk::empty();
+    let machine = machine(&desk, Shape::Design);
+    let kit = machine.root().canonicalize().unwrap().join("opt/dataiku-dss-14.2.2");
+    let path = machine.path("").canonicalize().unwrap();
+    machine.data("bin/env-default.sh", &format!("export DKUINSTALLDIR=\"{}\"\n", kit.display()));
+    machine.data("install-support/expected-dip-home.txt", &format!("{}\n", path.display()));
+    machine.data("pyenv/pyvenv.cfg", "version = 3.10.12\n");
+    fs::remove_file(machine.path("bin/dss")).unwrap();
+    symlink(kit.join("scripts/linked/dss"), machine.path("bin/dss")).unwrap();
+    let report = desk.run(&["inspect", path.to_str().unwrap(), "--json"]).expect_code(0).json();
+    let facts = &report["facts"];
+    assert_eq!((&facts["path"], &facts["given_path"]), (&path.to_str().unwrap().into(), &serde_json::Value::Null));
+    assert_eq!(facts["owner"]["uid"], rustix::process::geteuid().as_raw());
+    assert_eq!(facts["kit"]["path"], kit.to_str().unwrap());
+    assert!(facts["kit"]["exists"].as_bool().unwrap() && facts["kit"]["control_program_works"].as_bool().unwrap());
+    // Links of programs the test did not move lead out; nothing else is wrong.
+    assert_eq!(facts["concerns"], serde_json::json!([]));
+}
+
+#[test]
 fn without_sizes_nothing_is_walked() {
     let desk = Desk::empty();
     let machine = machine(&desk, Shape::Api);

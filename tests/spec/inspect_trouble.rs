@@ -92,7 +92,7 @@ fn what_an_account_may_not_read_is_listed_and_the_rest_is_told() {
     let desk = Desk::shared_with_nobody();
     let machine = machine(&desk);
     fs::set_permissions(machine.path(""), fs::Permissions::from_mode(0o755)).unwrap();
-    for name in ["config/general-settings.json", "jobs"] {
+    for name in ["config/general-settings.json", "install-support", "jobs"] {
         fs::set_permissions(machine.path(name), fs::Permissions::from_mode(0o000)).unwrap();
     }
     let path = machine.path("");
@@ -100,8 +100,15 @@ fn what_an_account_may_not_read_is_listed_and_the_rest_is_told() {
     let done = Done::of(&mut desk.unprivileged(&arguments)).expect_code(0);
     assert!(done.out.contains("design, DSS 14.2.2"), "{}", done.out);
     assert!(done.out.contains("config/general-settings.json: Permission denied"), "{}", done.out);
-    assert!(done.out.contains("1 place could not be looked into and weigh more than shown: jobs"), "{}", done.out);
-    fs::set_permissions(machine.path("jobs"), fs::Permissions::from_mode(0o755)).unwrap();
+    assert!(
+        done.out.contains("2 places could not be looked into and weigh more than shown: install-support, jobs"),
+        "{}",
+        done.out
+    );
+    assert!(!done.out.contains("STOP"), "what cannot be read is not missing: {}", done.out);
+    for name in ["install-support", "jobs"] {
+        fs::set_permissions(machine.path(name), fs::Permissions::from_mode(0o755)).unwrap();
+    }
 }
 
 #[test]

@@ -97,7 +97,7 @@ fn account(owner: &Account) -> String {
 }
 
 fn runtime(page: &mut Page, facts: &Facts) {
-    let presence = |there: bool| if there { "" } else { ", not there" };
+    let presence = |there: Option<bool>| if there == Some(false) { ", not there" } else { "" };
     if let Some(kit) = &facts.kit {
         let version = kit.version.as_ref().map(|version| format!(", DSS {version}")).unwrap_or_default();
         page.line("kit", &format!("{}{version}{}", kit.path, presence(kit.exists)));
@@ -105,7 +105,7 @@ fn runtime(page: &mut Page, facts: &Facts) {
     if let Some(python) = &facts.python {
         let version = python.version.as_deref().unwrap_or("of unknown version");
         let base = python.base.as_ref().map(|base| format!(", from {base}")).unwrap_or_default();
-        let gone = presence(python.base_exists != Some(false));
+        let gone = presence(python.base_exists);
         page.line("python", &format!("{version} in {}{base}{gone}", python.environment));
     }
     if let Some(java) = &facts.java {

@@ -82,7 +82,8 @@ impl Exclusion {
         patterns
     }
 
-    /// The patterns for a walk that begins elsewhere and knows the data directory by this path.
+    /// The patterns for a walk that begins elsewhere and knows the data directory by this path. Patterns are text:
+    /// below a path that is not UTF-8 they fit nothing, so nothing is left out.
     pub fn patterns_below(&self, data_dir: &Path) -> Vec<String> {
         let prefix = escaped(&data_dir.to_string_lossy());
         let prefix = prefix.trim_matches('/');

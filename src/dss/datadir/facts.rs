@@ -140,14 +140,15 @@ impl Ports {
 pub struct Kit {
     /// `DKUINSTALLDIR` in `bin/env-default.sh`.
     pub path: String,
-    /// Whether it is there.
-    pub exists: bool,
+    /// Whether it is there; `None` if this account may not look.
+    pub exists: Option<bool>,
     /// Its own version; differs from that of the data directory before an upgrade was finished.
     pub version: Option<DssVersion>,
     /// The program that starts and stops DSS, below the data directory: `bin/dss`.
     pub control_program: String,
-    /// Whether that can be called: `false` where its link leads nowhere, as after a restore onto a new machine.
-    pub control_program_works: bool,
+    /// Whether that can be called: `false` where its link leads nowhere, as after a restore onto a new machine; `None`
+    /// if this account may not look.
+    pub control_program_works: Option<bool>,
 }
 
 /// The Python DSS itself uses.
@@ -168,8 +169,8 @@ pub struct Python {
 pub struct Java {
     /// `DKUJAVABIN` in `bin/env-default.sh`.
     pub path: String,
-    /// Whether it is there.
-    pub exists: bool,
+    /// Whether it is there; `None` if this account may not look.
+    pub exists: Option<bool>,
     /// What its `release` file says.
     pub version: Option<String>,
 }

@@ -1,6 +1,7 @@
 //! The machine around a data directory: its `/etc`, its kit, its accounts. Its root is a parameter, so that the disk
 //! of a machine that no longer boots can be read from elsewhere, and tests bring an `/etc` of their own.
 
+use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use crate::sys::meta::Names;
@@ -64,15 +65,17 @@ impl Host {
         self.path(on_host).try_exists().ok()
     }
 
-    /// Entries of a directory of that machine whose names fit, sorted, as paths on that machine. A directory that is
-    /// not there is empty.
-    pub fn list(&self, folder: &str, fits: impl Fn(&str) -> bool) -> Vec<PathBuf> {
-        let Ok(entries) = std::fs::read_dir(self.path(folder)) else { return Vec::new() };
-        let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
-        let mut found: Vec<PathBuf> =
-            names.filter(|name| fits(name)).map(|name| Path::new(folder).join(name)).collect();
+    /// Entries of a directory of that machine whose names fit, sorted, as paths on that machine.
+    pub fn list(&self, folder: &str, fits: impl Fn(&str) -> bool) -> io::Result<Vec<PathBuf>> {
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir(self.path(folder))? {
+            let name = entry?.file_name();
+            if name.to_str().is_some_and(&fits) {
+                found.push(Path::new(folder).join(name));
+            }
+        }
         found.sort();
-        found
+        Ok(found)
     }
 
     /// The name of a user on that machine.
@@ -138,6 +141,6 @@ mod tests {
     fn without_one_paths_are_what_they_are() {
         let host = Host::new(Some("/".into()));
         assert_eq!(host.path("/opt/kit"), Path::new("/opt/kit"));
-        assert!(host.list("/surely/not/there", |_| true).is_empty());
+        assert!(host.list("/surely/not/there", |_| true).is_err());
     }
 }

@@ -39,6 +39,8 @@ pub struct Basis {
     pub path: PathBuf,
     /// Who owns the directory.
     pub uid: u32,
+    /// Whether the installer came to its end, as far as this account can tell.
+    pub is_finished: bool,
 }
 
 /// Gathers everything about a directory that was recognised.
@@ -105,6 +107,15 @@ fn basis(look: &Look<'_>, uid: u32) -> Basis {
         install_id,
         install_dir,
         uid,
+        is_finished: is_finished(look),
+    }
+}
+
+/// The file the installer writes last is there and holds something, or cannot be looked at.
+fn is_finished(look: &Look<'_>) -> bool {
+    match look.text(INSTALLED_PATH) {
+        Some(text) => !text.trim().is_empty(),
+        None => look.at(INSTALLED_PATH).try_exists().unwrap_or(true),
     }
 }
 
@@ -148,7 +159,6 @@ fn ports(look: &Look<'_>, basis: &Basis) -> Option<Ports> {
 
 fn kit(look: &Look<'_>, basis: &Basis) -> Option<Kit> {
     let path = basis.install_dir.clone()?;
-    let folder = look.host.path(&path);
     let version_file = Path::new(&path).join(VERSION_FILE);
     let version = look.host_text(&version_file).and_then(|text| {
         let value: Value = serde_json::from_str(&text).ok()?;
@@ -156,7 +166,7 @@ fn kit(look: &Look<'_>, basis: &Basis) -> Option<Kit> {
     });
     let program = basis.node.control_program();
     Some(Kit {
-        exists: folder.is_dir(),
+        exists: look.host.exists(&path),
         version,
         control_program: program.to_owned(),
         control_program_works: control_program_works(look, program),
@@ -165,16 +175,16 @@ fn kit(look: &Look<'_>, basis: &Basis) -> Option<Kit> {
 }
 
 /// The link is absolute, so it is followed on the machine the directory belongs to.
-fn control_program_works(look: &Look<'_>, program: &str) -> bool {
+fn control_program_works(look: &Look<'_>, program: &str) -> Option<bool> {
     match look.link(program) {
-        Some(target) if target.is_absolute() => look.host.exists(&target).unwrap_or(false),
-        _ => look.has(program),
+        Some(target) if target.is_absolute() => look.host.exists(&target),
+        _ => look.at(program).try_exists().ok(),
     }
 }
 
 fn concerns(facts: &Facts, basis: &Basis) -> Vec<Concern> {
     let mut found: Vec<Concern> = facts.markers.iter().map(markers::Marker::concern).collect();
-    found.extend(install_concerns(facts));
+    found.extend(install_concerns(facts, basis));
     found.extend(kit_concerns(facts));
     found.extend(runtime_concerns(facts, basis));
     found.extend(facts.service.concern());
@@ -183,9 +193,10 @@ fn concerns(facts: &Facts, basis: &Basis) -> Vec<Concern> {
     found
 }
 
-fn install_concerns(facts: &Facts) -> Vec<Concern> {
+fn install_concerns(facts: &Facts, basis: &Basis) -> Vec<Concern> {
     let mut found = Vec::new();
     match &facts.installed_path {
+        None if basis.is_finished => {}
         None => found.push(Concern::stop(
             ConcernKind::InstallUnfinished,
             format!("the installer did not come to its end: there is no {INSTALLED_PATH}"),
@@ -218,7 +229,7 @@ fn install_concerns(facts: &Facts) -> Vec<Concern> {
 fn kit_concerns(facts: &Facts) -> Vec<Concern> {
     let Some(kit) = &facts.kit else { return Vec::new() };
     let mut found = Vec::new();
-    if !kit.control_program_works {
+    if kit.control_program_works == Some(false) {
         found.push(Concern::warning(
             ConcernKind::ControlDangling,
             format!("{} leads nowhere, so DSS can be neither stopped nor started", kit.control_program),

@@ -10,7 +10,7 @@ use crate::sys::small_file;
 pub const INSTALL_LOG: &str = "run/install.log";
 
 /// Calls older than this much of the log are not looked for.
-const TAIL_BYTES: u64 = 64 << 20;
+const TAIL_BYTES: u64 = 16 << 20;
 
 const BANNER: &str = "command line:";
 

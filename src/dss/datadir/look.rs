@@ -14,7 +14,7 @@ use crate::dss::datadir::properties::{self, Properties};
 use crate::sys::small_file;
 
 /// Longer configuration is not read. Connections and settings of the largest nodes have a few MiB.
-const FILE_BYTES_MAX: u64 = 64 << 20;
+const FILE_BYTES_MAX: u64 = 16 << 20;
 
 /// A data directory that is being looked at.
 pub struct Look<'a> {
@@ -52,17 +52,6 @@ impl<'a> Look<'a> {
         gaps
     }
 
-    /// Whether something is there, links followed. What cannot be told counts as not there, and is noted.
-    pub fn has(&self, below: &str) -> bool {
-        match self.at(below).try_exists() {
-            Ok(there) => there,
-            Err(why) => {
-                self.gap(below, why.to_string());
-                false
-            }
-        }
-    }
-
     /// A file, or `None` if it is not there or could not be read.
     pub fn bytes(&self, below: &str) -> Option<Vec<u8>> {
         self.noted(below, small_file::read(&self.at(below), FILE_BYTES_MAX))
@@ -77,6 +66,11 @@ impl<'a> Look<'a> {
     pub fn host_text(&self, on_host: &Path) -> Option<String> {
         let read = small_file::read(&self.host.path(on_host), FILE_BYTES_MAX);
         Some(String::from_utf8_lossy(&self.noted(&on_host.to_string_lossy(), read)?).into_owned())
+    }
+
+    /// Entries of a directory of the machine whose names fit, sorted, as paths on that machine.
+    pub fn host_list(&self, folder: &str, fits: impl Fn(&str) -> bool) -> Vec<PathBuf> {
+        self.noted(folder, self.host.list(folder, fits)).unwrap_or_default()
     }
 
     /// JSON. Errors name a line and nothing of the content.

@@ -75,7 +75,9 @@ fn migration(look: &Look<'_>) -> Marker {
     let entries = listed.iter().take(ENTRIES_MAX).filter_map(|entry| {
         let (initial, backup) = (text_at(entry, &["initial"])?, text_at(entry, &["backup"])?);
         // Joining an absolute path gives that path.
-        let backup_exists = look.at(backup).symlink_metadata().is_ok();
+        // What this account may not look at is not gone.
+        let gone = look.at(backup).symlink_metadata().is_err_and(|why| why.kind() == std::io::ErrorKind::NotFound);
+        let backup_exists = !gone;
         Some(MigrationEntry { initial: initial.to_owned(), backup: backup.to_owned(), backup_exists })
     });
     Marker::MigrationInProgress { timestamp, entries: entries.collect() }

@@ -1,6 +1,6 @@
 //! A DSS data directory, understood from its files alone: nothing in it is run, sourced or changed.
 //!
-//! [`DataDir::open`] gathers [`Facts`](facts::Facts); `classes` and `exclusion` know what its folders are for,
+//! [`DataDir::open`] gathers [`Facts`]; `classes` and `exclusion` know what its folders are for,
 //! `inventory` what they weigh. Facts and their sources are told in `docs/dss.md`.
 
 pub mod classes;
@@ -9,6 +9,8 @@ pub mod databases;
 pub mod error;
 pub mod exclusion;
 pub mod facts;
+#[cfg(feature = "testing")]
+pub mod fuzz;
 pub mod host;
 mod ini;
 mod install;

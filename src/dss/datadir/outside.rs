@@ -135,8 +135,12 @@ impl Found<'_, '_> {
             return;
         }
         let folder = Path::new("/etc/dataiku-security").join(id);
-        self.if_there(OutsideKind::SecurityConfig, &folder, "install.ini: installid");
-        for path in self.look.host.list("/etc/sudoers.d", |name| name.starts_with("dataiku-dss") && name.contains(id)) {
+        if self.look.host.exists(&folder) == Some(false) {
+            return;
+        }
+        self.add(OutsideKind::SecurityConfig, &folder, "install.ini: installid");
+        // Readable by root alone: looked at only where user isolation is set up, so that others are not told in vain.
+        for path in self.look.host_list("/etc/sudoers.d", |name| name.starts_with("dataiku-dss") && name.contains(id)) {
             self.add(OutsideKind::Sudoers, &path, "install.ini: installid");
         }
     }

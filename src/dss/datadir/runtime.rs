@@ -49,7 +49,7 @@ fn base_interpreter(look: &Look<'_>, environment: &str) -> Option<PathBuf> {
 /// The Java the generated scripts name.
 pub fn java(look: &Look<'_>, basis: &Basis) -> Option<Java> {
     let path = basis.environment.get("DKUJAVABIN")?.clone();
-    let exists = path.starts_with('/') && look.host.exists(&path).unwrap_or(false);
+    let exists = if path.starts_with('/') { look.host.exists(&path) } else { Some(false) };
     let home = Path::new(&path).parent().and_then(Path::parent).filter(|_| path.starts_with('/'));
     let release = home.and_then(|home| look.host_text(&home.join("release")));
     let version = release.and_then(|text| shell::assignments(&text).remove("JAVA_VERSION"));

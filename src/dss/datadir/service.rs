@@ -60,7 +60,7 @@ impl Service {
 pub fn find(look: &Look<'_>, basis: &Basis) -> Service {
     let mut service = Service { manager: Manager::Hand, units: Vec::new(), user: None, evidence: Vec::new() };
     let own_boot = boot_files(look, basis, &mut service);
-    for path in look.host.list("/etc/systemd/system", |name| name.starts_with("dataiku") && name.ends_with(".service"))
+    for path in look.host_list("/etc/systemd/system", |name| name.starts_with("dataiku") && name.ends_with(".service"))
     {
         let text = look.host_text(&path).unwrap_or_default();
         let named = mentions(&text, &shown(&basis.path))
@@ -79,7 +79,7 @@ pub fn find(look: &Look<'_>, basis: &Basis) -> Service {
 /// `/etc/dataiku/<installid>/dataiku-boot.conf` of this directory.
 fn boot_files(look: &Look<'_>, basis: &Basis, service: &mut Service) -> Vec<PathBuf> {
     let mut own = Vec::new();
-    for folder in look.host.list("/etc/dataiku", |_| true) {
+    for folder in look.host_list("/etc/dataiku", |_| true) {
         let path = folder.join("dataiku-boot.conf");
         let Some(text) = look.host_text(&path) else { continue };
         let set = shell::assignments(&text);
@@ -98,7 +98,7 @@ fn boot_files(look: &Look<'_>, basis: &Basis, service: &mut Service) -> Vec<Path
 /// Scripts of before version 13 and the files that tell them where DSS is.
 fn init_scripts(look: &Look<'_>, basis: &Basis, service: &mut Service) {
     for folder in ["/etc/default", "/etc/sysconfig"] {
-        for path in look.host.list(folder, |name| name.starts_with("dataiku")) {
+        for path in look.host_list(folder, |name| name.starts_with("dataiku")) {
             let set = look.host_text(&path).map(|text| shell::assignments(&text)).unwrap_or_default();
             if !set.get("DIP_HOME").is_some_and(|named| is_here(look, basis, named)) {
                 continue;
