@@ -192,6 +192,9 @@ pub struct NodeRecord {
     /// Milliseconds it was down for this snapshot, from the order to stop until it answered again.
     #[n(8)]
     pub downtime_ms: Option<u64>,
+    /// Milliseconds of these that the backup itself took: from the proof that it had stopped until the order to start.
+    #[n(13)]
+    pub rest_ms: Option<u64>,
     /// Why it was not known to be healthy after its start.
     #[n(9)]
     pub unhealthy: Option<String>,

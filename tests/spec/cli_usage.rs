@@ -73,12 +73,13 @@ fn a_place_without_a_repository_ends_with_status_10_before_any_password_is_asked
 #[test]
 fn contradictions_are_usage_errors() {
     let desk = Desk::empty();
-    let lines: [&[&str]; 9] = [
+    let lines: [&[&str]; 10] = [
         &["backup"],
         &["backup", "-", "--command", "true"],
         &["backup", "--stdin", "--stdin-name", "a/b"],
         &["backup", "src", "--time", "yesterday"],
-        &["restore", "latest"],
+        &["restore", "latest", "--undo", "--start"],
+        &["backup", "src", "--consistency", "maybe"],
         &["restore", "latest:/a/../b", "--target", "t"],
         &["check", "--read-data=200%"],
         &["check", "--read-data=2/1"],

@@ -95,7 +95,7 @@ fn one_of_them_is_dumped_alone() {
     let (lab, manifest) = lab_with_files();
     let file = lab.path("source/a/file-123");
     let (folders, mut out) = (lab.folders(), Vec::new());
-    let path = file.to_str().unwrap()[1..].as_bytes();
+    let path = &file.to_str().unwrap().as_bytes()[1..];
     dump::run(&lab.repository, &manifest, path, lab.context(&folders), &mut out).unwrap();
     assert_eq!(out, fs::read(&file).unwrap());
 }
@@ -115,7 +115,7 @@ fn files_of_several_names_and_long_ones_keep_chunks_of_their_own() {
     let index = browse::open_index(&lab.repository, lab.context(&folders)).unwrap();
     let chunks = ChunkReader::new(&lab.repository, &index);
     let alone = |name: &str| {
-        let path = source.join(name).to_str().unwrap()[1..].as_bytes().to_vec();
+        let path = source.join(name).to_str().unwrap().as_bytes()[1..].to_vec();
         let browse::Located::Entry(entry) = browse::locate(&chunks, manifest.root, &path).unwrap() else { panic!() };
         entry.content.unwrap().fragment.is_none()
     };

@@ -172,5 +172,6 @@ fn manifest(repository: &Repository, session: &Session<'_>, node: NodeId, root: 
         program: "generator".to_owned(),
         parent: None,
         session: session.id(),
+        dss: None,
     }
 }

@@ -122,7 +122,9 @@ impl Steward for Stopping<'_> {
             return Err(VaultError::Interrupted);
         }
         if settled.stopped {
-            self.record.downtime_ms = Some(u64::try_from(settled.downtime.as_millis()).unwrap_or(u64::MAX));
+            let milliseconds = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+            self.record.downtime_ms = Some(milliseconds(settled.downtime));
+            self.record.rest_ms = Some(milliseconds(settled.reading));
         }
         self.record.unhealthy = settled.unhealthy;
         manifest.consistency = Consistency::Stopped;

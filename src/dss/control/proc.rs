@@ -75,8 +75,8 @@ fn unit_of(pid: u32) -> Option<String> {
 
 /// DSS's own unit is `dataiku[.NAME].service` (docs, "initial install"); a backup's unit must not be taken for it.
 fn unit_in(groups: &str) -> Option<String> {
-    let parts = groups.lines().flat_map(|line| line.split('/'));
-    parts.filter(|part| part.starts_with("dataiku") && part.ends_with(".service")).next_back().map(ToOwned::to_owned)
+    let mut parts = groups.lines().flat_map(|line| line.split('/'));
+    parts.rfind(|part| part.starts_with("dataiku") && part.ends_with(".service")).map(ToOwned::to_owned)
 }
 
 fn ports(instance: &Instance, signals: &mut Vec<Signal>) {

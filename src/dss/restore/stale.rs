@@ -1,6 +1,7 @@
 //! What a running node leaves in a snapshot that must not come back: process numbers, sockets, and locks of git, of which
 //! one alone blocks every save of its project (DSS docs, ERR_TRANSACTION_GIT_COMMIT_FAILED).
 
+use std::fs::FileTimes;
 use std::path::{Path, PathBuf};
 
 /// Files of the supervisor.
@@ -16,8 +17,19 @@ pub fn remove(data_dir: &Path) -> Vec<PathBuf> {
     for folder in WITH_GIT {
         git_locks(data_dir, Path::new(folder), 0, &mut found);
     }
-    found.retain(|path| std::fs::remove_file(data_dir.join(path)).is_ok());
+    found.retain(|path| remove_quietly(&data_dir.join(path)).is_ok());
     found
+}
+
+/// Removes a file and gives its directory the time back that it had: it was not touched on the node.
+fn remove_quietly(path: &Path) -> std::io::Result<()> {
+    let folder = std::fs::File::open(path.parent().unwrap_or(Path::new(".")))?;
+    let before = folder.metadata()?;
+    std::fs::remove_file(path)?;
+    let times = FileTimes::new().set_accessed(before.accessed()?).set_modified(before.modified()?);
+    // The time is for looks; the lock is gone.
+    let _ = folder.set_times(times);
+    Ok(())
 }
 
 fn git_locks(data_dir: &Path, folder: &Path, depth: usize, found: &mut Vec<PathBuf>) {
