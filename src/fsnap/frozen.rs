@@ -15,7 +15,7 @@ use crate::fsnap::tool::Tools;
 use crate::fsnap::{Candidate, Provider};
 
 /// One moment of a directory. It is removed by [`finish`](Self::finish), which can fail; or when dropped, where a
-/// failure is logged and left to [`recover`](crate::fsnap::recover). A killed process leaves it to `recover` too.
+/// failure is logged and left to [`recover`](crate::fsnap::recover()). A killed process leaves it to `recover` too.
 pub struct Frozen {
     record: Record,
     /// `None` only once removal was tried.

@@ -1,8 +1,8 @@
 //! Freezing a volume while it is backed up: one moment of a directory, readable for as long as reading takes.
 //!
-//! [`detect`] says who can freeze the volume that holds a directory, [`coverage`] what of the directory lies
+//! [`detect`] says who can freeze the volume that holds a directory, [`coverage()`] what of the directory lies
 //! elsewhere, [`Candidate::create`] freezes, [`Frozen::verify`] is asked after the last read, [`Frozen::finish`]
-//! removes. What is made is written down first, so that [`recover`] finds what a killed run left. `docs/frozen.md`
+//! removes. What is made is written down first, so that [`recover()`] finds what a killed run left. `docs/frozen.md`
 //! says what each provider does, needs and leaves.
 
 mod btrfs;
@@ -140,7 +140,7 @@ impl Candidate {
     }
 
     /// Freezes the volume. `label` says in the journal what for; `journal` is a folder on any volume, created if it
-    /// is missing, where [`recover`] finds what a killed run left. If this fails, what it made is removed again.
+    /// is missing, where [`recover()`] finds what a killed run left. If this fails, what it made is removed again.
     pub fn create(&self, label: &str, journal: &Path) -> Result<Frozen, FsnapError> {
         Frozen::create(self, label, journal)
     }
