@@ -196,6 +196,8 @@ mod tests {
           "total_duration": 2.5,
           "backup_start": "2025-11-22T07:15:00Z",
           "backup_end": "2025-11-22T07:15:02.5Z",
+          "consistency": "live",
+          "dss": null,
           "excluded": {
             "entries": 0,
             "bytes": 0,

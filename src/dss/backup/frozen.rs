@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::dss::backup::error::NodeError;
 use crate::dss::backup::{NodeOptions, Subject};
+use crate::dss::datadir::databases::DatabaseKind;
 use crate::fsnap::{Candidate, Frozen, FsnapError, coverage, detect};
 use crate::repo::snapshot::{Consistency, Manifest, NodeRecord};
 use crate::vault::VaultError;
@@ -22,6 +23,15 @@ pub fn read_frozen(subject: &mut Subject<'_>, candidate: &Candidate) -> Result<B
     let frozen = candidate.create(&subject.root.display().to_string(), &journal)?;
     let kept = frozen.snapshot_id().map_or_else(|| frozen.name(), ToOwned::to_owned);
     subject.record.frozen = Some(format!("{} {kept}", frozen.provider()));
+    let embedded = subject.facts.databases.iter().any(|database| database.kind == DatabaseKind::Embedded);
+    if embedded && !frozen.provider().keeps_order_of_cached_writes() {
+        // Measured: of two writes without fsync the later one alone may be in the frozen volume.
+        let caveat = format!(
+            "H2 databases are not guaranteed: {} freezes writes in order only if they were synced",
+            frozen.provider()
+        );
+        subject.record.caveats.push(caveat);
+    }
     let mut steward = Icy { frozen: &frozen, record: &subject.record, error: None };
     let report = subject.back_up(frozen.read_path(), &mut steward);
     if let Some(error) = steward.error {
