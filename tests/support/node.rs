@@ -105,9 +105,20 @@ impl Node {
     pub fn expect_running_within(&self, limit: Duration) {
         let since = Instant::now();
         while !self.is_running() {
-            assert!(since.elapsed() < limit, "the node does not run after {limit:?}");
+            assert!(since.elapsed() < limit, "the node does not run after {limit:?}: {}", self.state());
             std::thread::sleep(Duration::from_millis(100));
         }
+    }
+
+    /// What there is to see of it, for a failed test.
+    fn state(&self) -> String {
+        let said = |done: Output| {
+            format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr))
+        };
+        let status = said(self.dss("status"));
+        let inspected =
+            Command::new(env!("CARGO_BIN_EXE_dssvault")).arg("inspect").arg(self.data_dir()).arg("--no-sizes").output();
+        format!("status: {status}\n{}", said(inspected.unwrap()))
     }
 
     /// A switch of the kit.

@@ -26,8 +26,8 @@ Examples:
 With --command a failing command fails the snapshot; in a pipe its failure goes unseen.
 A DSS data directory is recognised and backed up as a node: see docs/dss.md.
 
-Exit status 3: the snapshot was written, but some files could not be read. 20: it was written,
-but DSS does not answer after its start. 21: refused, nothing was touched.";
+Exit status 3: the snapshot was written, but some files could not be read. 20: it was
+written, but DSS does not answer after its start. 21: refused, nothing was touched.";
 
 /// Name of the tag file of `--exclude-caches`.
 const CACHE_TAG: &str = "CACHEDIR.TAG";

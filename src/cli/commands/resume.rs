@@ -18,8 +18,9 @@ Examples:
   dssvault resume /data/dss        after a power failure in the middle of a backup
   dssvault resume --all            every node of this machine, as at boot
 
-A backup that stops DSS notes so before, and starts it in every case; if it is killed a guard does.
-Only when the machine itself went down is this needed. A node that is owed no start is left alone.";
+A backup that stops DSS notes so before, and starts it in every case; if it is killed
+a guard does. Only when the machine itself went down is this needed. A node that is owed
+no start is left alone.";
 
 const GUARD_EXAMPLES: &str = "\
 Example:

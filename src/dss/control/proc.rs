@@ -53,6 +53,19 @@ fn processes(instance: &Instance, signals: &mut Vec<Signal>) {
     }
 }
 
+/// Whether somebody is stopping or starting it at this moment: a process whose command line names its control program.
+/// Such a process goes on when the backup that began it is killed.
+pub fn is_being_controlled(instance: &Instance) -> bool {
+    let program = instance.program();
+    let wanted = program.as_os_str().as_bytes();
+    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    processes.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok()).any(|line| holds(&line, wanted))
+}
+
+fn holds(line: &[u8], wanted: &[u8]) -> bool {
+    line.windows(wanted.len()).any(|window| window == wanted)
+}
+
 /// Whether an environment names this directory as the node's home.
 fn is_home(environ: &[u8], data_dir: &Path) -> bool {
     let mut variables = environ.split(|&byte| byte == 0);

@@ -73,6 +73,11 @@ fn start(instance: &Instance, cancel: &Cancel) -> Result<Recovered, ControlError
 fn comes_to_rest(owed: &Owed, cancel: &Cancel) -> Running {
     let since = Instant::now();
     loop {
+        // A stop or start that the dead run began goes on without it: two at once would be in each other's way.
+        if proc::is_being_controlled(&owed.instance) && since.elapsed() < START_LIMIT && !cancel.is_requested() {
+            std::thread::sleep(POLL);
+            continue;
+        }
         let running = proc::look(&owed.instance).running();
         let patience = match (owed.phase, running) {
             // The stop was under way: it comes to rest, or was never told. Ports are let go of last.
