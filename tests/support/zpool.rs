@@ -1,34 +1,39 @@
 //! A ZFS pool on a file, gone with the value: by the kernel's ZFS, or by zfs-fuse, whose daemon is started if none
 //! runs.
 
+use std::fs::File;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tempfile::TempDir;
 
 use crate::volume::run;
 
-/// There is one daemon for the machine, so one pool at a time.
-static ONE: Mutex<()> = Mutex::new(());
+/// There is one daemon for the machine, so one pool at a time; tests may run in processes of their own.
+fn one_at_a_time() -> File {
+    let path = std::env::temp_dir().join("dssvault-test-zfs.lock");
+    let lock = File::options().create(true).append(true).open(path).unwrap();
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    lock
+}
 
 pub struct Pool {
     dir: TempDir,
     name: String,
     daemon: Option<Child>,
-    _one: MutexGuard<'static, ()>,
+    _one: File,
 }
 
 impl Pool {
     /// Makes one; the error says what this machine lacks for it.
     pub fn make() -> Result<Self, String> {
-        let one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let one = one_at_a_time();
         let daemon = if run("zpool", ["list"]).is_ok() { None } else { Some(start_daemon()?) };
         let dir = tempfile::tempdir().unwrap();
         let pool = Self { dir, name: format!("dssvault-test-{}", std::process::id()), daemon, _one: one };
         let image = pool.beside("image");
-        std::fs::File::create(&image).and_then(|file| file.set_len(128 << 20)).unwrap();
+        File::create(&image).and_then(|file| file.set_len(128 << 20)).unwrap();
         let (top, image) = (pool.top(), image.to_str().unwrap().to_owned());
         run("zpool", ["create", "-m", top.to_str().unwrap(), &pool.name, &image])?;
         Ok(pool)
