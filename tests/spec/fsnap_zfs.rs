@@ -77,7 +77,15 @@ fn a_snapshot_that_somebody_destroys_is_invalid() {
     let frozen = freeze(&pool, &dir);
     let snapshot = pool.names().into_iter().find(|name| name.contains('@')).unwrap();
     let whole = format!("dssvault-test-{}{snapshot}", std::process::id());
-    run("zfs", ["destroy", "-R", &whole]).unwrap();
+    // Right after a mount the daemon may call it busy.
+    let since = std::time::Instant::now();
+    while let Err(why) = run("zfs", ["destroy", "-R", &whole]) {
+        if !pool.names().iter().any(|name| name.contains('@')) {
+            break;
+        }
+        assert!(since.elapsed() < std::time::Duration::from_secs(20), "{why}");
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
     let error = frozen.verify().unwrap_err();
     assert!(matches!(error, FsnapError::Invalid { .. }), "{error}");
     frozen.finish().unwrap();
