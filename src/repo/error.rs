@@ -151,7 +151,8 @@ impl Hint for RepoError {
             Self::NoRepository { .. } => "check the location, or create a repository with `dssvault init`",
             Self::AlreadyInitialised { .. } => "choose another place, or use the repository that is there",
             Self::WrongPassword { .. } => {
-                "check the password file; a recovery key opens it too: `dssvault key add --recovery-key-file F`"
+                "check the password file; the recovery key opens it too (`--recovery-key-file F`), and sets a new password: \
+                 `dssvault key change-password --recovery-key-file F`"
             }
             Self::WrongPasswordOrDamaged { .. } => {
                 "check the password; if it is right its slot is damaged: use the recovery key or another password"

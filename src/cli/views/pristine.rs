@@ -22,6 +22,7 @@ pub struct PristineView {
     dry_run: bool,
     snapshot_id: SnapshotId,
     data_dir: PathBuf,
+    in_place: bool,
     kept: Option<PathBuf>,
     steps: Vec<String>,
     files_restored: u64,
@@ -44,6 +45,7 @@ impl PristineView {
             dry_run,
             snapshot_id,
             data_dir: report.data_dir,
+            in_place: report.in_place,
             kept: report.kept,
             steps: report.steps,
             files_restored: files.files,
@@ -83,7 +85,8 @@ impl View for PristineView {
                 text.push_str(&format!("not restored: {}: {}\n", failure.path, failure.cause));
             }
             let failures = counted(self.failures.len() as u64, "entry", "entries");
-            text.push_str(&format!("{failures} could not be restored; {} was not replaced\n", self.data_dir.display()));
+            let state = if self.in_place { "is rewritten only in part: do not start it" } else { "was not replaced" };
+            text.push_str(&format!("{failures} could not be restored; {} {state}\n", self.data_dir.display()));
             return text;
         }
         let files = counted(self.files_restored, "file", "files");

@@ -98,6 +98,15 @@ impl SnapshotsView {
     }
 }
 
+/// How the files were read, in a word.
+const fn how_read(consistency: Consistency) -> &'static str {
+    match consistency {
+        Consistency::Stopped => "stopped",
+        Consistency::Frozen => "frozen",
+        Consistency::Live => "live",
+    }
+}
+
 impl View for SnapshotsView {
     fn text(&self) -> String {
         if self.0.is_empty() {
@@ -107,6 +116,7 @@ impl View for SnapshotsView {
             Column::Left("id"),
             Column::Left("time"),
             Column::Left("node"),
+            Column::Left("read"),
             Column::Right("files"),
             Column::Right("size"),
             Column::Right("added"),
@@ -122,6 +132,7 @@ impl View for SnapshotsView {
                 snapshot.short_id.clone(),
                 snapshot.time.local(),
                 text::printable(snapshot.node.label.as_bytes()),
+                how_read(snapshot.consistency).to_owned(),
                 text::count(summary.total_files_processed),
                 ByteCount(summary.total_bytes_processed).to_string(),
                 ByteCount(summary.data_added_packed).to_string(),

@@ -82,14 +82,18 @@ pub fn run(
     let instance = Instance::new(&root, &facts);
     let state = &context.folders.state;
     let _lock = DataDirLock::take(state, &root)?;
-    let mut warnings = pay_debts(state, &instance, context)?;
+    let dry_run = options.backup.dry_run;
+    let mut warnings = if dry_run { Vec::new() } else { pay_debts(state, &instance, context)? };
     refuse_trouble(&facts, options)?;
     apart(repository, &root)?;
     let evidence = proc::look(&instance);
     let instance = instance.under(evidence.unit());
     let candidate = || frozen::candidate(&root, options);
-    let choice = consistency::choose(options.consistency, evidence.running(), &evidence, candidate)?;
-    let exclusion = Exclusion::new(&as_on_disk(&options.wish, &root), &facts.situation());
+    // Nothing is stopped, frozen or stored to tell what would be stored.
+    let asked = if dry_run { Asked::Live } else { options.consistency };
+    let choice = consistency::choose(asked, evidence.running(), &evidence, candidate)?;
+    let wish = as_on_disk(&below(&options.wish, &root), &root);
+    let exclusion = Exclusion::new(&wish, &facts.situation());
     let record = record(&facts, &exclusion, options);
     let mut subject = Subject { repository, root, facts, instance, exclusion, options, context, record };
     let backup = match choice {
@@ -98,7 +102,9 @@ pub fn run(
         Choice::Freeze(candidate) => frozen::read_frozen(&mut subject, &candidate)?,
         Choice::Live => stopped::read_live(&mut subject)?,
     };
-    warnings.extend(subject.record.caveats.iter().cloned());
+    if !dry_run {
+        warnings.extend(subject.record.caveats.iter().cloned());
+    }
     Ok(NodeReport { backup, evidence, warnings })
 }
 
@@ -132,6 +138,16 @@ impl Subject<'_> {
     fn clock(&self) -> &dyn Clock {
         &*self.repository.seams.clock
     }
+}
+
+/// Patterns with the data directory's own path in front, as users of plain backups write them, mean what is below it.
+fn below(wish: &Wish, root: &Path) -> Wish {
+    let shorten = |pattern: &String| {
+        let (not, body) = pattern.strip_prefix('!').map_or(("", pattern.as_str()), |body| ("!", body));
+        let inside = Path::new(body).strip_prefix(root).ok().filter(|rest| !rest.as_os_str().is_empty());
+        inside.map_or_else(|| pattern.clone(), |rest| format!("{not}/{}", rest.display()))
+    };
+    Wish { patterns: wish.patterns.iter().map(shorten).collect(), ..wish.clone() }
 }
 
 /// What a node is called if nobody says: its type and machine, for one machine may have several.

@@ -23,8 +23,9 @@ impl Guard {
         let mut command = Command::new("setsid");
         command.arg(program).arg(COMMAND).arg(journal.path());
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).current_dir("/");
-        for secret in ["DSSVAULT_PASSWORD", "DSSVAULT_NEW_PASSWORD"] {
-            command.env_remove(secret);
+        // Neither secrets, nor what would make the guard look like a part of the node.
+        for name in ["DSSVAULT_PASSWORD", "DSSVAULT_NEW_PASSWORD", "DIP_HOME"] {
+            command.env_remove(name);
         }
         match command.spawn() {
             Ok(child) => Ok(Self(child)),

@@ -30,10 +30,12 @@ fn processes(instance: &Instance, signals: &mut Vec<Signal>) {
         Ok(listed) => listed,
         Err(error) => return unreadable(signals, "/proc", &error),
     };
-    let own = std::process::id();
+    let own = ancestors();
+    // As the owner every process of DSS can be read: what hides (ssh-agent, gpg-agent) is none.
+    let is_owner = rustix::process::geteuid().as_raw() == instance.owner.uid;
     for entry in listed.flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
-        if pid == own {
+        if own.contains(&pid) || is_login_shell(pid) {
             continue;
         }
         match std::fs::read(entry.path().join("environ")) {
@@ -42,7 +44,7 @@ fn processes(instance: &Instance, signals: &mut Vec<Signal>) {
             }
             // Kernel threads and processes that are gone have none.
             Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && !is_owner => {
                 let owned = entry.metadata().is_ok_and(|metadata| metadata.uid() == instance.owner.uid);
                 if owned {
                     signals.push(Signal::Hidden { pid });
@@ -51,6 +53,36 @@ fn processes(instance: &Instance, signals: &mut Vec<Signal>) {
             Err(_) => {}
         }
     }
+}
+
+/// This process and those above it: an administrator may well have `DIP_HOME` set in the shell that runs a backup.
+fn ancestors() -> Vec<u32> {
+    let mut line = vec![std::process::id()];
+    while let Some(parent) = line.last().and_then(|pid| parent_of(*pid)).filter(|parent| *parent > 1) {
+        if line.contains(&parent) {
+            break;
+        }
+        line.push(parent);
+    }
+    line
+}
+
+fn parent_of(pid: u32) -> Option<u32> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim().parse().ok()
+}
+
+/// Whether it is a shell somebody sits at, without any argument: the profile of the account may set `DIP_HOME`.
+fn is_login_shell(pid: u32) -> bool {
+    std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| is_shell_alone(&line))
+}
+
+fn is_shell_alone(line: &[u8]) -> bool {
+    let mut words = line.split(|&byte| byte == 0).filter(|word| !word.is_empty());
+    let (Some(first), None) = (words.next(), words.next()) else { return false };
+    let name = first.rsplit(|&byte| byte == b'/').next().unwrap_or(first);
+    let name = name.strip_prefix(b"-").unwrap_or(name);
+    [&b"sh"[..], b"bash", b"dash", b"zsh", b"ksh", b"fish", b"csh", b"tcsh"].contains(&name)
 }
 
 /// Whether somebody is stopping or starting it at this moment: a process whose command line names its control program.
@@ -192,6 +224,23 @@ mod tests {
         assert_eq!(unit_in("0::/system.slice/dataiku.design.service\n"), Some("dataiku.design.service".to_owned()));
         assert_eq!(unit_in("0::/system.slice/dssvault-backup.service\n"), None);
         assert_eq!(unit_in("0::/user.slice/user-0.slice/session-1.scope\n"), None);
+    }
+
+    #[test]
+    fn a_shell_somebody_sits_at_is_no_sign_and_a_script_is() {
+        for line in [&b"-bash\0"[..], b"/usr/bin/zsh\0", b"sh\0"] {
+            assert!(is_shell_alone(line), "{}", String::from_utf8_lossy(line));
+        }
+        for line in [&b"bash\0/data/dss/bin/dss\0run\0"[..], b"java\0", b"", b"/opt/bashful\0"] {
+            assert!(!is_shell_alone(line), "{}", String::from_utf8_lossy(line));
+        }
+    }
+
+    #[test]
+    fn the_line_of_ancestors_begins_here_and_ends() {
+        let line = ancestors();
+        assert_eq!(line.first(), Some(&std::process::id()));
+        assert!(line.len() > 1 && !line.contains(&1));
     }
 
     #[test]

@@ -53,6 +53,8 @@ pub struct PristineOptions {
 pub struct PristineReport {
     /// The data directory.
     pub data_dir: PathBuf,
+    /// Whether the directory itself was rewritten.
+    pub in_place: bool,
     /// Where the replaced one is kept.
     pub kept: Option<PathBuf>,
     /// The restore itself; its failures mean that nothing was exchanged.
@@ -85,6 +87,7 @@ pub fn run(
     let mut report = PristineReport {
         steps: steps(&place, there.is_some(), runs, options),
         data_dir: place.data_dir.clone(),
+        in_place: options.in_place,
         kept: None,
         files: RestoreReport::default(),
         stale: Vec::new(),
@@ -121,7 +124,12 @@ impl Attended<'_> {
     fn beside(&self, report: &mut PristineReport, exists: bool) -> Result<(), RestoreError> {
         let Place { data_dir, beside, before } = &self.place;
         swap::sweep(beside)?;
-        report.files = self.restore_to(beside, false)?;
+        // Made here, and so no link that somebody put there meanwhile.
+        swap::make(beside)?;
+        report.files = self.restore_to(beside, false).inspect_err(|_| {
+            // Half a copy may be large, and is of no use to anybody.
+            let _ = swap::sweep(beside);
+        })?;
         if !report.files.failures.is_empty() {
             // What came back stays to be looked at; the node itself was not touched.
             return Ok(());
@@ -219,7 +227,7 @@ fn start(place: &Place, record: &NodeRecord, options: &PristineOptions) -> Resul
 
 /// Puts back what a restore of this snapshot replaced.
 pub fn undo(manifest: &Manifest, snapshot: SnapshotId, context: Context<'_>) -> Result<PathBuf, RestoreError> {
-    let place = kept_place(manifest, snapshot, context)?;
+    let (place, _lock) = kept_place(manifest, snapshot, context)?;
     if let Ok(there) = DataDir::open(&place.data_dir, &Host::new(None)) {
         let evidence = proc::look(&Instance::new(&there.root, &there.facts));
         if evidence.running() != Running::Stopped {
@@ -232,19 +240,23 @@ pub fn undo(manifest: &Manifest, snapshot: SnapshotId, context: Context<'_>) -> 
 
 /// Removes what a restore of this snapshot replaced.
 pub fn forget_old(manifest: &Manifest, snapshot: SnapshotId, context: Context<'_>) -> Result<PathBuf, RestoreError> {
-    let place = kept_place(manifest, snapshot, context)?;
+    let (place, _lock) = kept_place(manifest, snapshot, context)?;
     swap::sweep(&place.before)?;
     Ok(place.before)
 }
 
-fn kept_place(manifest: &Manifest, snapshot: SnapshotId, context: Context<'_>) -> Result<Place, RestoreError> {
+fn kept_place(
+    manifest: &Manifest,
+    snapshot: SnapshotId,
+    context: Context<'_>,
+) -> Result<(Place, DataDirLock), RestoreError> {
     let record = manifest.dss.as_deref().ok_or(RestoreError::NoNode)?;
     let place = Place::of(record, &snapshot)?;
-    let _lock = DataDirLock::take(&context.folders.state, &place.data_dir)?;
+    let lock = DataDirLock::take(&context.folders.state, &place.data_dir)?;
     if !place.before.exists() {
         return Err(RestoreError::NothingKept { before: place.before });
     }
-    Ok(place)
+    Ok((place, lock))
 }
 
 /// The plan, for people.

@@ -14,7 +14,10 @@ const DEPTH_MAX: usize = 12;
 /// Removes them; gives those that were there, relative to the data directory.
 pub fn remove(data_dir: &Path) -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = SUPERVISOR.iter().map(PathBuf::from).collect();
-    for folder in WITH_GIT {
+    // A link could lead anywhere.
+    let is_real = |folder: &Path| data_dir.join(folder).symlink_metadata().is_ok_and(|metadata| metadata.is_dir());
+    found.retain(|path| path.parent().is_some_and(is_real));
+    for folder in WITH_GIT.into_iter().filter(|folder| is_real(Path::new(folder))) {
         git_locks(data_dir, Path::new(folder), 0, &mut found);
     }
     found.retain(|path| remove_quietly(&data_dir.join(path)).is_ok());

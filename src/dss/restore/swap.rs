@@ -53,6 +53,12 @@ pub fn put_back(place: &Place) -> Result<(), RestoreError> {
     put(before, data_dir)
 }
 
+/// Makes the directory to restore to; nobody else's business until it is exchanged.
+pub fn make(path: &Path) -> Result<(), RestoreError> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new().mode(0o700).create(path).map_err(failed("make", path))
+}
+
 /// Removes a directory we made or kept, if it is there.
 pub fn sweep(path: &Path) -> Result<(), RestoreError> {
     match std::fs::remove_dir_all(path) {
