@@ -187,6 +187,88 @@ fn a_second_run_hears_who_holds_the_directory() {
 }
 
 #[test]
+fn a_dry_run_of_a_running_node_touches_nothing() {
+    let (node, desk) = or_skip!(running("design"), "a_dry_run_of_a_running_node_touches_nothing");
+    let pid = node.text("run/supervisord.pid");
+    for mode in ["auto", "stopped", "frozen"] {
+        let done = back_up(&desk, &node, &["--dry-run", "--consistency", mode]).expect_code(0);
+        assert!(done.out.contains("nothing was stored"), "{}", done.out);
+    }
+    assert!(node.is_running() && node.text("run/supervisord.pid") == pid);
+    assert_eq!((snapshot_count(&desk), stops(&desk).len()), (0, 0));
+}
+
+#[test]
+fn an_administrator_may_have_the_nodes_home_in_his_environment() {
+    let (node, desk) = or_skip!(running("design"), "an_administrator_may_have_the_nodes_home_in_his_environment");
+    let data_dir = node.data_dir();
+    let line =
+        format!("{} backup {} --consistency stopped; exit $?", env!("CARGO_BIN_EXE_dssvault"), data_dir.display());
+    let mut shell = desk.command(&[]);
+    let mut command = Command::new("sh");
+    command.args(["-c", &line]).env_clear();
+    command.envs(shell.env("DIP_HOME", &data_dir).get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let done = command.output().unwrap();
+    assert_eq!(done.status.code(), Some(0), "{}", String::from_utf8_lossy(&done.stderr));
+    assert!(node.is_running() && stops(&desk).is_empty());
+}
+
+#[test]
+fn a_full_repository_in_the_window_starts_the_node() {
+    let test = "node_backup::a_full_repository_in_the_window_starts_the_node";
+    let (node, desk) = or_skip!(running("design"), "a_full_repository_in_the_window_starts_the_node");
+    let disk = desk.path("disk");
+    fs::create_dir(&disk).unwrap();
+    let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=24m", "tmpfs"]).arg(&disk).output().unwrap();
+    if !mounted.status.success() {
+        return skip(test, "no file system can be mounted");
+    }
+    let with_disk = |arguments: &[&str]| {
+        let mut command = desk.command(arguments);
+        command.env("DSSVAULT_REPO", disk.join("vault")).output().unwrap()
+    };
+    assert!(with_disk(&["init", "--no-recovery-key", "-q"]).status.success());
+    // What comes while it stops does not fit: the first pass goes well, the second meets the full disk.
+    node.switch("FAKE_STOP_DELAY=3");
+    let data_dir = node.data_dir();
+    let done = std::thread::scope(|scope| {
+        let run = scope.spawn(|| with_disk(&["backup", data_dir.to_str().unwrap(), "--consistency", "stopped"]));
+        wait_for_phase(&desk, "stopping");
+        let mut noise = vec![0; 40 << 20];
+        blake3::Hasher::new().finalize_xof().fill(&mut noise);
+        fs::write(data_dir.join("uploads/large"), noise).unwrap();
+        run.join().unwrap()
+    });
+    let said = String::from_utf8_lossy(&done.stderr).into_owned();
+    let left = with_disk(&["snapshots", "--json"]);
+    Command::new("umount").arg("-l").arg(&disk).output().unwrap();
+    assert_eq!(done.status.code(), Some(1), "{said}");
+    assert!(said.to_lowercase().contains("no space left"), "{said}");
+    assert!(node.is_running() && stops(&desk).is_empty());
+    assert_eq!(String::from_utf8_lossy(&left.stdout).trim(), "[]");
+}
+
+#[test]
+fn a_repository_that_is_lost_in_the_window_starts_the_node() {
+    let (node, desk) = or_skip!(running("design"), "a_repository_that_is_lost_in_the_window_starts_the_node");
+    node.switch("FAKE_STOP_DELAY=2");
+    let mut child = begin_stopped(&desk, &node);
+    wait_for_phase(&desk, "stopping");
+    fs::rename(desk.path("vault"), desk.path("gone")).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+    assert!(node.is_running() && stops(&desk).is_empty());
+}
+
+#[test]
+fn patterns_may_begin_with_the_path_of_the_data_directory() {
+    let (node, desk) = or_skip!(stopped("design"), "patterns_may_begin_with_the_path_of_the_data_directory");
+    let below = format!("{}/config/dip.properties", node.data_dir().display());
+    back_up(&desk, &node, &["--exclude", &below]).expect_code(0);
+    let listed = desk.run(&["ls", "latest:/datadir"]).expect_code(0).out;
+    assert!(listed.contains("/datadir/config") && !listed.contains("dip.properties"), "{listed}");
+}
+
+#[test]
 fn a_repository_inside_of_what_it_backs_up_is_refused() {
     let (node, desk) = or_skip!(stopped("design"), "a_repository_inside_of_what_it_backs_up_is_refused");
     let inside = node.data_dir().join("vault");

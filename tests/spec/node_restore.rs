@@ -108,6 +108,27 @@ fn in_place_only_differences_are_rewritten() {
 }
 
 #[test]
+fn killed_at_any_moment_a_restore_leaves_a_whole_node_that_runs() {
+    let (node, desk) = or_skip!(saved(), "killed_at_any_moment_a_restore_leaves_a_whole_node_that_runs");
+    node.start();
+    let old = node.text("install.ini");
+    for milliseconds in [50, 150, 300, 450, 600, 800, 1000, 1300] {
+        node.expect_running_within(std::time::Duration::from_secs(60));
+        let mut child = desk.command(&["restore", "latest", "--stop", "--start", "-q"]).spawn().unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(milliseconds));
+        let _ = child.kill();
+        child.wait().unwrap();
+        // Stopped only if the kill fell between the end of the window and the start that was asked for.
+        assert_eq!(node.text("install.ini"), old, "{milliseconds} ms: there is a whole directory in its place");
+        std::thread::sleep(std::time::Duration::from_secs(4));
+        if !node.is_running() {
+            node.start();
+        }
+        desk.run(&["restore", "latest", "--forget-old"]);
+    }
+}
+
+#[test]
 fn a_dry_run_says_what_would_be_done_and_does_nothing() {
     let (node, desk) = or_skip!(saved(), "a_dry_run_says_what_would_be_done_and_does_nothing");
     wreck(&node);

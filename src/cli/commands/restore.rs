@@ -124,6 +124,7 @@ impl Args {
         };
         Ok(RestoreOptions {
             target: target.to_owned(),
+            target_is_subpath: false,
             subpath: self.snapshot.path.clone(),
             include: self.include.clone(),
             exclude: self.exclude.clone(),

@@ -168,6 +168,7 @@ impl Attended<'_> {
     fn restore_to(&self, target: &std::path::Path, rewrite: bool) -> Result<RestoreReport, VaultError> {
         let restore = RestoreOptions {
             target: target.to_owned(),
+            target_is_subpath: true,
             subpath: Some(DATADIR.as_bytes().to_vec()),
             delete: rewrite,
             verify: self.options.verify,

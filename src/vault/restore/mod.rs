@@ -74,9 +74,10 @@ pub struct OwnerRule {
 /// How to restore.
 #[derive(Debug, Clone, Default)]
 pub struct RestoreOptions {
-    /// Everything is made beneath this directory. It is made if need be, and only then given the attributes of the
-    /// subpath.
+    /// Everything is made beneath this directory. It is made if need be, and then given the attributes of the subpath.
     pub target: PathBuf,
+    /// Give the target the attributes of the subpath also if it was there: it stands in the place of that directory.
+    pub target_is_subpath: bool,
     /// Only this path of the snapshot (raw bytes, as in the tree); its content lands directly in the target.
     pub subpath: Option<Vec<u8>>,
     /// Restore only what matches one of these globs, if there are any, with the directories on the way. Paths, and

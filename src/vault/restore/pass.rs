@@ -105,7 +105,8 @@ fn plan<'r>(shared: &'r Shared<'r>, setting: &'r Setting<'r>, walk: Walk<'r, '_>
     state.existed |= shared.pass == Pass::Verify;
     match setting.source {
         Source::Directory(tree, entry) => {
-            let own = entry.as_deref().filter(|_| setting.target.made && shared.pass == Pass::Write);
+            let dressed = setting.target.made || setting.options.target_is_subpath;
+            let own = entry.as_deref().filter(|_| dressed && shared.pass == Pass::Write);
             let attributes: Option<Attributes> = own.map(|entry| shared.attributes(entry.clone()));
             walk.directory(*tree, Hold::root(shared, attributes, state));
         }
