@@ -126,7 +126,7 @@ fn code_of_node(error: &NodeError) -> u8 {
         NodeError::Control(_) | NodeError::Freeze(_) => FAILED,
         NodeError::Downtime { .. } | NodeError::StartedMeanwhile { .. } => FAILED,
         NodeError::NotUnasked { .. } | NodeError::Unclear { .. } => REFUSED,
-        NodeError::Databases { .. } | NodeError::Nested { .. } => REFUSED,
+        NodeError::Databases { .. } | NodeError::Nested { .. } | NodeError::HalfExchanged { .. } => REFUSED,
     }
 }
 

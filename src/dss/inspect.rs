@@ -45,7 +45,7 @@ pub fn run(path: &Path, host: &Host, options: &InspectOptions, cancel: &Cancel) 
     let DataDir { root, facts } = DataDir::open(path, host)?;
     let situation = facts.situation();
     let exclusion = Exclusion::new(&as_on_disk(&options.wish, &root), &situation);
-    let patterns = PatternSet::new(&exclusion.patterns)?;
+    let patterns = PatternSet::new(&exclusion.every_pattern())?;
     let weigh = || inventory::measure(&root, &situation, &exclusion, &patterns, cancel);
     let inventory = options.sizes.then(weigh).transpose()?;
     // The processes of another machine cannot be seen from here.

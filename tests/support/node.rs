@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use crate::volume::Volume;
+
 /// The account nodes run as.
 pub const ACCOUNT: &str = "dsskit";
 
@@ -52,11 +54,29 @@ impl Node {
 
     /// The same in a folder, which may be on another volume.
     pub fn at(node_type: &str, folder: TempDir) -> Self {
+        Self::made(node_type, folder, |_| {})
+    }
+
+    /// The same with a data directory that is the mount point of a volume of ext4. To be dropped before the volume.
+    pub fn mounted(node_type: &str, volume: &Volume) -> Self {
+        let lost = |data_dir: &Path| data_dir.join("lost+found");
+        let node = Self::made(node_type, volume.folder_beside(), |data_dir| {
+            volume.mount_at(data_dir);
+            // The installer wants an empty directory.
+            let _ = fs::remove_dir(lost(data_dir));
+        });
+        fs::create_dir(lost(&node.data_dir())).unwrap();
+        fs::set_permissions(lost(&node.data_dir()), fs::Permissions::from_mode(0o700)).unwrap();
+        node
+    }
+
+    fn made(node_type: &str, folder: TempDir, prepare: impl FnOnce(&Path)) -> Self {
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let port = ok(&mut Command::new(kit("freeport"))).trim().parse().unwrap();
         let node = Self { folder, port };
         ok(Command::new(kit("make")).arg(node.kit("14.2.2")).arg("14.2.2"));
         fs::create_dir(node.data_dir()).unwrap();
+        prepare(&node.data_dir());
         ok(Command::new("chown").arg(format!("{ACCOUNT}:")).arg(node.data_dir()));
         let installer = node.kit("14.2.2").join("installer.sh");
         let arguments = ["-t", node_type, "-n", "-y", "-p", &node.port.to_string()];

@@ -1,26 +1,38 @@
 //! A real file system on a loop device, gone with the value: what volume snapshots are tried on.
 
 use std::ffi::OsStr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tempfile::TempDir;
 
-/// A btrfs file system. Its top (subvolume 5) is mounted at [`top`](Self::top).
+/// A file system. Its top (of btrfs: subvolume 5) is mounted at [`top`](Self::top).
 pub struct Volume {
     dir: TempDir,
     device: String,
 }
 
 impl Volume {
-    /// Makes one; the error says what this machine lacks for it.
+    /// Makes one with btrfs; the error says what this machine lacks for it.
     pub fn btrfs(megabytes: u64, options: &[&str]) -> Result<Self, String> {
+        Self::made("mkfs.btrfs", megabytes, options)
+    }
+
+    /// Makes one with ext4.
+    pub fn ext4(megabytes: u64) -> Result<Self, String> {
+        Self::made("mkfs.ext4", megabytes, &[])
+    }
+
+    fn made(mkfs: &str, megabytes: u64, options: &[&str]) -> Result<Self, String> {
         let dir = tempfile::tempdir().map_err(|why| why.to_string())?;
+        // Accounts without rights must come to what lies on it.
+        std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).map_err(|why| why.to_string())?;
         // The kernel names mounts without symbolic links.
         assert_eq!(dir.path(), dir.path().canonicalize().unwrap());
         let image = dir.path().join("image");
         std::fs::File::create(&image).and_then(|file| file.set_len(megabytes << 20)).map_err(|why| why.to_string())?;
-        run("mkfs.btrfs", [&["-q"], options, &[image.to_str().unwrap()]].concat())?;
+        run(mkfs, [&["-q"], options, &[image.to_str().unwrap()]].concat())?;
         let device = attach(&image)?;
         let volume = Self { dir, device };
         std::fs::create_dir(volume.top()).unwrap();
@@ -41,6 +53,17 @@ impl Volume {
     /// The journal of frozen volumes.
     pub fn journal(&self) -> PathBuf {
         self.beside("state/frozen")
+    }
+
+    /// Mounts the file system at a folder below its own.
+    pub fn mount_at(&self, place: &Path) {
+        assert!(place.starts_with(self.dir.path()), "it would not be unmounted");
+        mount(&self.device, place, "defaults").unwrap();
+    }
+
+    /// A new folder beside the file system, which goes with it.
+    pub fn folder_beside(&self) -> TempDir {
+        tempfile::tempdir_in(self.dir.path()).unwrap()
     }
 
     /// A new subvolume.

@@ -12,6 +12,7 @@ use crate::cli::session::Session;
 use crate::cli::views::backup::BackupView;
 use crate::dss::backup::{Asked, NodeOptions};
 use crate::dss::datadir::DataDir;
+use crate::fsnap::{Options, SiteCommands};
 use crate::vault::backup::{self, BackupOptions, Source};
 
 const EXAMPLES: &str = "\
@@ -19,6 +20,8 @@ Examples:
   dssvault -r /srv/vault backup /data/dss
   dssvault -r /srv/vault backup /data/dss /etc --exclude '*.tmp' --exclude-caches -x
   dssvault -r /srv/vault backup /data/dss --consistency stopped --exclude-class logs
+  dssvault -r /srv/vault backup /data/dss --consistency frozen \
+      --freeze-command /opt/site/freeze --thaw-command /opt/site/thaw
   dssvault -r /srv/vault backup -n -v /data/dss         only tell what would be stored
   mysqldump shop | dssvault -r /srv/vault backup - --stdin-name shop.sql
   dssvault -r /srv/vault backup --command 'pg_dump runtime' --stdin-name runtime.sql
@@ -104,6 +107,16 @@ struct NodeArgs {
     /// How long to wait until it answers after its start
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = span)]
     health_timeout: Duration,
+    /// The site's own way to freeze the volume: a shell command that writes the path of the frozen
+    /// content; its environment is told in docs/frozen.md
+    #[arg(long, value_name = "CMD", requires = "thaw_command")]
+    freeze_command: Option<String>,
+    /// Undoes it, also if nothing is left to undo
+    #[arg(long, value_name = "CMD", requires = "freeze_command")]
+    thaw_command: Option<String>,
+    /// How long either may take
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = span, requires = "freeze_command")]
+    freeze_timeout: Duration,
     /// `none`: back the node up without its database on a server, and say so in the snapshot
     #[arg(long, value_name = "WHICH", value_parser = ["none"])]
     database: Option<String>,
@@ -198,7 +211,7 @@ fn check_stream_name(name: &str) -> Result<(), CliError> {
 
 /// The data directory to be backed up as a node, if the only source is one.
 fn node_among(sources: &[Source], plain: bool) -> Result<Option<PathBuf>, CliError> {
-    let is_node = |source: &&Source| matches!(source, Source::Path(path) if DataDir::is_one(path));
+    let is_node = |source: &&Source| matches!(source, Source::Path(path) if DataDir::is_one(path) || DataDir::is_begun(path));
     match (sources.iter().find(is_node), sources.len()) {
         (Some(Source::Path(path)), 1) if !plain => Ok(Some(path.clone())),
         (Some(Source::Path(path)), _) if !plain => Err(CliError::usage(
@@ -206,6 +219,22 @@ fn node_among(sources: &[Source], plain: bool) -> Result<Option<PathBuf>, CliErr
             "back the other sources up separately, or say `--plain` to take it as any other tree",
         )),
         _ => Ok(None),
+    }
+}
+
+impl NodeArgs {
+    /// How volumes are frozen.
+    fn freezing(&self) -> Result<Options, CliError> {
+        let (Some(create), Some(drop)) = (self.freeze_command.clone(), self.thaw_command.clone()) else {
+            return Ok(Options::default());
+        };
+        if !matches!(self.consistency.0, Asked::Auto | Asked::Frozen) {
+            return Err(CliError::usage(
+                "`--freeze-command` is for `--consistency frozen`, and another one was asked for",
+                "leave one of them out",
+            ));
+        }
+        Ok(Options { site: Some(SiteCommands { create, drop, limit: self.freeze_timeout }), ..Options::default() })
     }
 }
 
@@ -224,9 +253,9 @@ fn run_node(path: &Path, args: Args, session: &Session) -> Result<Outcome, CliEr
         without_databases: node.database.is_some(),
         max_downtime: node.max_downtime,
         health_limit: node.health_timeout,
+        freezing: node.freezing()?,
         include_host: node.include_host,
         program,
-        freezing: crate::fsnap::Options::default(),
     };
     let opened = session.open()?;
     let reporter = session.reporter();

@@ -13,6 +13,9 @@ use crate::cli::snapshot::{self, FilterArgs, SnapshotPath};
 use crate::cli::views::note::NoteView;
 use crate::cli::views::pristine::PristineView;
 use crate::cli::views::restore::RestoreView;
+use crate::dss::backup::DATADIR;
+use crate::dss::datadir::classes::Class;
+use crate::dss::datadir::selection::Selection;
 use crate::dss::restore::{self as pristine, PristineOptions};
 use crate::vault::restore::{self, Overwrite, OwnerMode, RestoreOptions};
 
@@ -25,6 +28,7 @@ Examples:
   dssvault -r /srv/vault restore latest -t /srv/copy --delete --owner current
 
   dssvault -r /srv/vault restore latest --stop --start   a DSS node, to its own place
+  dssvault -r /srv/vault restore latest --project SALES --target /var/tmp/sales
 
 Files of /data/dss come back as TARGET/data/dss/...; with SNAPSHOT:PATH the content of
 PATH lands directly in TARGET. Exit status 1: something could not be brought back.";
@@ -92,7 +96,27 @@ pub struct Args {
     #[command(flatten)]
     node: PristineArgs,
     #[command(flatten)]
+    part: PartArgs,
+    #[command(flatten)]
     filter: FilterArgs,
+}
+
+/// What of a DSS node is brought back, beneath a target.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Parts of a DSS node (with --target)")]
+struct PartArgs {
+    /// Only what belongs to this project: configuration, data, models, notebooks, timeline
+    #[arg(long, value_name = "KEY", requires = "target", conflicts_with = "include")]
+    project: Option<String>,
+    /// Only these classes: essential, data, logs, ignorable, temp
+    #[arg(long = "class", value_name = "CLASS", value_delimiter = ',', value_parser = class, requires = "target",
+        conflicts_with_all = ["include", "project"])]
+    classes: Vec<Class>,
+}
+
+fn class(word: &str) -> Result<Class, String> {
+    let found = Class::ALL.into_iter().find(|class| class.word() == word);
+    found.ok_or_else(|| format!("`{word}` is not one of essential, data, logs, ignorable, temp"))
 }
 
 /// How a DSS node is brought back to its own place.
@@ -164,8 +188,10 @@ fn run_pristine(args: Args, session: &Session) -> Result<Outcome, CliError> {
     let reporter = session.reporter();
     let context = opened.context(&reporter, &session.cancel);
     if args.node.undo {
-        let data_dir = pristine::undo(&listed.manifest, listed.id, context)?;
-        session.output.report(&NoteView::new(format!("{} is what it was before the restore", data_dir.display())))?;
+        let undone = pristine::undo(&listed.manifest, listed.id, context)?;
+        let started = if undone.started { "; the node, which that had stopped, was started" } else { "" };
+        let note = format!("{} is what it was before the restore{started}", undone.data_dir.display());
+        session.output.report(&NoteView::new(note))?;
         return Ok(Outcome::Clean);
     }
     if args.node.forget_old {
@@ -189,17 +215,40 @@ fn run_pristine(args: Args, session: &Session) -> Result<Outcome, CliError> {
     Ok(view.outcome())
 }
 
+/// Narrows a restore to what was selected of a data directory.
+fn select(options: &mut RestoreOptions, selection: &Selection) {
+    options.subpath = Some(DATADIR.as_bytes().to_vec());
+    options.include.clone_from(&selection.include);
+    options.exclude.splice(0..0, selection.exclude.iter().cloned());
+}
+
 /// Restores.
 pub fn run(args: Args, session: &Session) -> Result<Outcome, CliError> {
     let Some(target) = &args.target else { return run_pristine(args, session) };
-    let options = args.options(target)?;
+    let mut options = args.options(target)?;
+    let part = args.part;
+    if args.snapshot.path.is_some() && (part.project.is_some() || !part.classes.is_empty()) {
+        return Err(CliError::usage(
+            "a path and a part of a node were both named",
+            "leave `:PATH` out with `--project` and `--class`",
+        ));
+    }
     let opened = session.open()?;
     let listed = snapshot::find(&opened.repository, &args.snapshot, args.filter)?;
     let reporter = session.reporter();
     let context = opened.context(&reporter, &session.cancel);
+    let project = match &part.project {
+        Some(key) => Some(pristine::project(&opened.repository, &listed.manifest, key, context)?),
+        None => None,
+    };
+    if let Some(project) = &project {
+        select(&mut options, &project.selection);
+    } else if !part.classes.is_empty() {
+        select(&mut options, &pristine::classes(&opened.repository, &listed.manifest, &part.classes, context)?);
+    }
     let report = restore::run(&opened.repository, listed.id, &listed.manifest, &options, context)?;
     reporter.finish();
-    let view = RestoreView::new(listed.id, &options, report);
+    let view = RestoreView::new(listed.id, &options, report).of_project(project);
     if view.is_whole() {
         session.output.report(&view)?
     } else {

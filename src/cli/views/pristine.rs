@@ -9,7 +9,7 @@ use crate::base::size::ByteCount;
 use crate::cli::exit::Outcome;
 use crate::cli::output::View;
 use crate::cli::text::{counted, duration};
-use crate::dss::restore::PristineReport;
+use crate::dss::restore::{PristineReport, Way};
 use crate::vault::restore::Failure;
 
 /// Failures named in the text; the JSON has all.
@@ -23,8 +23,12 @@ pub struct PristineView {
     snapshot_id: SnapshotId,
     data_dir: PathBuf,
     in_place: bool,
+    way: Way,
+    bytes_needed: u64,
+    bytes_free: u64,
     kept: Option<PathBuf>,
     steps: Vec<String>,
+    cautions: Vec<String>,
     files_restored: u64,
     files_skipped: u64,
     bytes_restored: u64,
@@ -45,9 +49,13 @@ impl PristineView {
             dry_run,
             snapshot_id,
             data_dir: report.data_dir,
-            in_place: report.in_place,
+            in_place: report.way == Way::InPlace,
+            way: report.way,
+            bytes_needed: report.room.needed,
+            bytes_free: report.room.free,
             kept: report.kept,
             steps: report.steps,
+            cautions: report.cautions,
             files_restored: files.files,
             files_skipped: files.unchanged,
             bytes_restored: files.bytes,
@@ -72,7 +80,7 @@ impl PristineView {
 
 impl View for PristineView {
     fn text(&self) -> String {
-        let mut text = String::new();
+        let mut text: String = self.cautions.iter().map(|caution| format!("note: {caution}\n")).collect();
         if self.dry_run {
             for (number, step) in self.steps.iter().enumerate() {
                 text.push_str(&format!("{}. {step}\n", number + 1));
@@ -95,7 +103,7 @@ impl View for PristineView {
         text.push_str(&format!("restored {bytes} in {files} to {} in {took}\n", self.data_dir.display()));
         if let Some(kept) = &self.kept {
             text.push_str(&format!(
-                "the directory it replaced is kept as {}: `--undo` puts it back, `--forget-old` removes it\n",
+                "what it replaced is kept as {}: `--undo` puts it back, `--forget-old` removes it\n",
                 kept.display()
             ));
         }

@@ -8,6 +8,7 @@ use crate::base::id::SnapshotId;
 use crate::base::size::ByteCount;
 use crate::cli::output::View;
 use crate::cli::text::{self, count, counted, duration};
+use crate::dss::restore::{Part, Project};
 use crate::vault::restore::{Failure, RestoreOptions, RestoreReport};
 
 /// More warnings than this are only counted in the text; the JSON has all.
@@ -30,6 +31,9 @@ pub struct RestoreView {
     total_duration: f64,
     warnings: Vec<Failure>,
     failures: Vec<Failure>,
+    /// What was found of the project that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    project: Option<Project>,
     #[serde(skip)]
     verify: bool,
 }
@@ -52,8 +56,15 @@ impl RestoreView {
             total_duration: report.seconds,
             warnings: report.warnings,
             failures: report.failures,
+            project: None,
             verify: options.verify,
         }
+    }
+
+    /// The same of one project.
+    #[must_use]
+    pub fn of_project(self, project: Option<Project>) -> Self {
+        Self { project, ..self }
     }
 
     /// Whether everything that was asked for came back.
@@ -96,12 +107,28 @@ impl View for RestoreView {
         if self.verify && !self.dry_run {
             text.push_str(&format!("{} read back and right\n", counted(self.files_verified, "file", "files")));
         }
+        if let Some(project) = &self.project {
+            text.push_str(&told(project));
+        }
         if !self.is_whole() {
             let failed = counted(self.failures.len() as u64, "entry", "entries");
             text.push_str(&format!("{failed} could not be brought back; see above\n"));
         }
         text
     }
+}
+
+/// What of a project came back, and what must be known of it.
+fn told(project: &Project) -> String {
+    let line = |part: &Part| format!("  {:<40} {}\n", text::printable(part.path.as_bytes()), part.what);
+    let mut told = format!("of project {}:\n", text::printable(project.key.as_bytes()));
+    told.extend(project.found.iter().map(line));
+    if !project.absent.is_empty() {
+        told.push_str("not in the snapshot:\n");
+        told.extend(project.absent.iter().map(line));
+    }
+    told.extend(project.notes.iter().map(|note| format!("note: {note}\n")));
+    told
 }
 
 #[cfg(test)]

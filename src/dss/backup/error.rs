@@ -51,6 +51,14 @@ pub enum NodeError {
         /// The other.
         data_dir: PathBuf,
     },
+    /// A restore has left its entries partly exchanged.
+    #[error("a restore of snapshot {snapshot} was interrupted and has left {} half exchanged", data_dir.display())]
+    HalfExchanged {
+        /// The directory.
+        data_dir: PathBuf,
+        /// Whose content it has in part.
+        snapshot: String,
+    },
     /// It was started again before everything was read.
     #[error("the node had been down for {seconds} s, the limit, and was started before everything was read")]
     Downtime {
@@ -70,7 +78,8 @@ impl NodeError {
     pub fn is_refusal(&self) -> bool {
         match self {
             Self::NotUnasked { .. } | Self::Unclear { .. } | Self::Databases { .. } | Self::Nested { .. } => true,
-            Self::Control(cause) => matches!(cause, ControlError::Unclear { .. } | ControlError::NotAllowed { .. }),
+            Self::HalfExchanged { .. } => true,
+            Self::Control(cause) => cause.is_refusal(),
             Self::Freeze(cause) => matches!(cause, FsnapError::NotCovered { .. } | FsnapError::NoProvider { .. }),
             Self::Datadir(_) | Self::Vault(_) | Self::Downtime { .. } | Self::StartedMeanwhile { .. } => false,
         }
@@ -94,6 +103,9 @@ impl Hint for NodeError {
                 Some("dump it beside and say `--database none`: the snapshot will tell that it lacks it".to_owned())
             }
             Self::Nested { .. } => Some("put the repository on another volume".to_owned()),
+            Self::HalfExchanged { snapshot, .. } => Some(format!(
+                "`dssvault restore {snapshot}` completes it, `dssvault restore {snapshot} --undo` puts it back"
+            )),
             Self::Downtime { .. } => {
                 Some("run it again: what was stored is not read again; or allow more with `--max-downtime`".to_owned())
             }

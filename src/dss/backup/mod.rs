@@ -10,17 +10,22 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::base::clock::Clock;
+use crate::base::size::ByteCount;
 use crate::dss::control::evidence::Evidence;
 use crate::dss::control::instance::Instance;
 use crate::dss::control::journal::StopJournal;
 use crate::dss::control::lock::DataDirLock;
 use crate::dss::control::proc;
 use crate::dss::control::recover::{Recovered, recover};
+use crate::dss::control::service::Service;
+use crate::dss::control::swap_journal::SwapJournal;
 use crate::dss::datadir::DataDir;
+use crate::dss::datadir::concern::Severity;
 use crate::dss::datadir::databases::DatabaseKind;
 use crate::dss::datadir::exclusion::{Exclusion, Wish};
 use crate::dss::datadir::facts::Facts;
 use crate::dss::datadir::host::Host;
+use crate::dss::datadir::ours;
 use crate::dss::inspect::as_on_disk;
 use crate::repo::Repository;
 use crate::repo::snapshot::NodeRecord;
@@ -78,9 +83,10 @@ pub fn run(
     options: &NodeOptions,
     context: Context<'_>,
 ) -> Result<NodeReport, NodeError> {
+    let state = &context.folders.state;
+    refuse_half_exchanged(state, path)?;
     let DataDir { root, facts } = DataDir::open(path, &Host::new(None))?;
     let instance = Instance::new(&root, &facts);
-    let state = &context.folders.state;
     let _lock = DataDirLock::take(state, &root)?;
     let dry_run = options.backup.dry_run;
     let mut warnings = if dry_run { Vec::new() } else { pay_debts(state, &instance, context)? };
@@ -92,6 +98,10 @@ pub fn run(
     // Nothing is stopped, frozen or stored to tell what would be stored.
     let asked = if dry_run { Asked::Live } else { options.consistency };
     let choice = consistency::choose(asked, evidence.running(), &evidence, candidate)?;
+    if matches!(choice, Choice::Stop) {
+        // Said before the first pass is read, not after.
+        Service::of(&instance)?;
+    }
     let wish = as_on_disk(&below(&options.wish, &root), &root);
     let exclusion = Exclusion::new(&wish, &facts.situation());
     let record = record(&facts, &exclusion, options);
@@ -102,6 +112,10 @@ pub fn run(
         Choice::Freeze(candidate) => frozen::read_frozen(&mut subject, &candidate)?,
         Choice::Live => stopped::read_live(&mut subject)?,
     };
+    warnings.extend(ours::kept(&subject.root).into_iter().map(|(path, bytes)| {
+        let (path, bytes) = (path.display(), ByteCount(bytes));
+        format!("{path}, kept by a restore, takes {bytes} and is not in the snapshot; `restore --forget-old` removes it")
+    }));
     if !dry_run {
         warnings.extend(subject.record.caveats.iter().cloned());
     }
@@ -182,6 +196,15 @@ fn pay_debts(state: &Path, instance: &Instance, context: Context<'_>) -> Result<
     Ok(warnings)
 }
 
+/// Half of one state and half of another is no state of the node at all.
+fn refuse_half_exchanged(state: &Path, path: &Path) -> Result<(), NodeError> {
+    let Ok(root) = path.canonicalize() else { return Ok(()) };
+    match SwapJournal::of(state, &root).read()? {
+        Some(swap) => Err(NodeError::HalfExchanged { data_dir: root, snapshot: swap.snapshot }),
+        None => Ok(()),
+    }
+}
+
 fn refuse_trouble(facts: &Facts, options: &NodeOptions) -> Result<(), NodeError> {
     let external: Vec<&str> = facts
         .databases
@@ -206,7 +229,9 @@ fn apart(repository: &Repository, root: &Path) -> Result<(), NodeError> {
 }
 
 fn record(facts: &Facts, exclusion: &Exclusion, options: &NodeOptions) -> NodeRecord {
-    let mut caveats = Vec::new();
+    // Restored, it would be in the same trouble.
+    let stops = facts.concerns.iter().filter(|concern| concern.severity == Severity::Stop);
+    let mut caveats: Vec<String> = stops.map(|concern| format!("{}: {}", concern.message, concern.next)).collect();
     if options.without_databases {
         let external = facts.databases.iter().filter(|one| one.kind != DatabaseKind::Embedded);
         caveats.extend(external.map(|one| format!("the database of {} is not in the snapshot", one.described_in)));

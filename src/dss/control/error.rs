@@ -24,6 +24,14 @@ pub enum ControlError {
         /// Its owner.
         owner: String,
     },
+    /// What stops and starts it is not there.
+    #[error("{} leads nowhere: the node in {} can be neither stopped nor started", program.display(), data_dir.display())]
+    NoProgram {
+        /// The directory.
+        data_dir: PathBuf,
+        /// What is dangling or missing.
+        program: PathBuf,
+    },
     /// It cannot be told whether it runs.
     #[error("it cannot be told whether the node in {} runs: {}", data_dir.display(), evidence.summary())]
     Unclear {
@@ -76,6 +84,11 @@ pub enum ControlError {
 }
 
 impl ControlError {
+    /// Whether it was refused, and nothing was touched.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Unclear { .. } | Self::NotAllowed { .. } | Self::NoProgram { .. })
+    }
+
     /// A failed local call.
     pub fn local(action: &'static str, path: impl Into<PathBuf>, source: std::io::Error) -> Self {
         Self::Local { action, path: path.into(), source }
@@ -90,10 +103,16 @@ impl Hint for ControlError {
             Self::Unclear { .. } => {
                 "run as root to see more, stop or start the node by hand, or use `--consistency live`".to_owned()
             }
+            Self::NoProgram { program, .. } => format!(
+                "unpack the kit where {} leads to, or run `installer.sh -u` of another one",
+                program.read_link().as_deref().unwrap_or(program).display()
+            ),
             Self::Program { .. } => "run it by hand and mend what it says".to_owned(),
-            Self::StillRunning { data_dir, .. } => {
-                format!("end its processes by hand, then `dssvault resume {}`", data_dir.display())
-            }
+            Self::StillRunning { data_dir, .. } => format!(
+                "if it stops after all within half a minute it is started again; else end its processes by hand, then \
+                 `dssvault resume {}`",
+                data_dir.display()
+            ),
             Self::Local { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
                 "run as root, or as the account that owns the data directory".to_owned()
             }

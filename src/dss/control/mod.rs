@@ -10,6 +10,7 @@ pub mod lock;
 pub mod proc;
 pub mod recover;
 pub mod service;
+pub mod swap_journal;
 pub mod window;
 
 pub use error::ControlError;

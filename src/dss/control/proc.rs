@@ -124,7 +124,19 @@ fn unit_in(groups: &str) -> Option<String> {
     parts.rfind(|part| part.starts_with("dataiku") && part.ends_with(".service")).map(ToOwned::to_owned)
 }
 
+/// The first of these ports that somebody listens on.
+pub fn first_taken(mut wanted: impl Iterator<Item = u16>) -> Option<u16> {
+    let listening = listening(&mut Vec::new());
+    wanted.find(|port| listening.contains(port))
+}
+
 fn ports(instance: &Instance, signals: &mut Vec<Signal>) {
+    let listening = listening(signals);
+    signals.extend(instance.ports().filter(|port| listening.contains(port)).map(|port| Signal::Port { port }));
+}
+
+/// Every port somebody listens on.
+fn listening(signals: &mut Vec<Signal>) -> Vec<u16> {
     let mut listening = Vec::new();
     for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
         match std::fs::read_to_string(table) {
@@ -134,7 +146,7 @@ fn ports(instance: &Instance, signals: &mut Vec<Signal>) {
             Err(error) => unreadable(signals, table, &error),
         }
     }
-    signals.extend(instance.ports().filter(|port| listening.contains(port)).map(|port| Signal::Port { port }));
+    listening
 }
 
 /// Ports of the listening sockets in a table like `/proc/net/tcp` (proc(5)).

@@ -26,10 +26,14 @@ pub struct Service<'i> {
 }
 
 impl<'i> Service<'i> {
-    /// The switch of a node, if this account may use it.
+    /// The switch of a node, if it is there and this account may use it.
     pub fn of(instance: &'i Instance) -> Result<Self, ControlError> {
         let uid = rustix::process::geteuid().as_raw();
         if uid == 0 || (uid == instance.owner.uid && instance.unit.is_none()) {
+            let program = instance.program();
+            if instance.unit.is_none() && program.try_exists().is_ok_and(|there| !there) {
+                return Err(ControlError::NoProgram { data_dir: instance.data_dir.clone(), program });
+            }
             return Ok(Self { instance });
         }
         Err(ControlError::NotAllowed { data_dir: instance.data_dir.clone(), owner: instance.owner.name.clone() })

@@ -118,6 +118,9 @@ impl<'w> StopWindow<'w> {
 
     /// Waits until it answers, and says how it went. `Err`: it could not be started; the journal keeps saying so.
     pub fn settle(&mut self) -> Result<WindowReport, ControlError> {
+        if self.stopped_at.is_some() && self.rested_at.is_none() {
+            return self.watch_on();
+        }
         self.close();
         let Some(since) = self.stopped_at.take() else { return Ok(self.report.clone()) };
         let started = self.starting.take().unwrap_or(Err(ControlError::Interrupted));
@@ -129,12 +132,26 @@ impl<'w> StopWindow<'w> {
             (_, Ok(())) => {}
             // It said that it started: it may come up later, and nothing better is owed to it.
             (Ok(()), Err(why)) => self.report.unhealthy = Some(why),
+            // It gave up waiting, as `bin/dss start` does after two minutes, and did not end what it had started.
+            (Err(error), Err(why)) if proc::look(self.instance).running() == Running::Running => {
+                let may = "its processes are there, and it may still come up";
+                self.report.unhealthy = Some(format!("{error}; {may} ({why})"));
+            }
             (Err(error), Err(_)) => {
                 self.guard = None;
                 return Err(error);
             }
         }
         self.journal.clear()?;
+        self.guard = None;
+        Ok(self.report.clone())
+    }
+
+    /// It was told to stop and did not: it may still do so, long after everybody has stopped looking. The journal stays,
+    /// and the guard takes over: it waits for the node to come to rest, and then starts it.
+    fn watch_on(&mut self) -> Result<WindowReport, ControlError> {
+        self.stopped_at = None;
+        self.deadline = None;
         self.guard = None;
         Ok(self.report.clone())
     }

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::dss::datadir::node::NodeType;
+use crate::dss::datadir::ours;
 use crate::dss::datadir::table::{Row, TABLE};
 
 /// What an entry of a data directory is for.
@@ -117,7 +118,7 @@ impl Situation {
 
     /// The row of an entry, or of something right below one (`run/audit`).
     pub fn row_of(&self, path: &str) -> Option<&'static Row> {
-        self.rows().find(|row| fits(row.name, path))
+        self.rows().find(|row| fits(row.name, path)).or_else(|| ours::row_of(path))
     }
 
     /// Whether the table has rows of things right below an entry.

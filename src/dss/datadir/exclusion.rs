@@ -8,6 +8,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::dss::datadir::classes::{Class, Preset, Situation, same_name};
+use crate::dss::datadir::ours;
 use crate::dss::datadir::table::Row;
 
 /// What the user asks to be left out.
@@ -87,7 +88,12 @@ impl Exclusion {
     pub fn patterns_below(&self, data_dir: &Path) -> Vec<String> {
         let prefix = escaped(&data_dir.to_string_lossy());
         let prefix = prefix.trim_matches('/');
-        self.patterns.iter().map(|pattern| tied_to(prefix, pattern)).collect()
+        self.every_pattern().iter().map(|pattern| tied_to(prefix, pattern)).collect()
+    }
+
+    /// The patterns, and behind them those of what is never in a backup, which so have the last word.
+    pub fn every_pattern(&self) -> Vec<String> {
+        self.patterns.iter().cloned().chain(ours::PATTERNS.map(str::to_owned)).collect()
     }
 }
 
@@ -100,7 +106,7 @@ fn tied_to(prefix: &str, pattern: &str) -> String {
 }
 
 /// A name of the table as a pattern: `-` and `_` mean each other, except in names the installer makes.
-fn spelled(name: &str) -> String {
+pub(super) fn spelled(name: &str) -> String {
     if name.starts_with('_') {
         return name.to_owned();
     }
@@ -108,7 +114,7 @@ fn spelled(name: &str) -> String {
 }
 
 /// Text of which no sign is special in a pattern.
-fn escaped(text: &str) -> String {
+pub fn escaped(text: &str) -> String {
     let special = |sign: char| matches!(sign, '*' | '?' | '[' | ']' | '{' | '}' | '\\' | '!' | ',');
     text.chars().flat_map(|sign| special(sign).then_some('\\').into_iter().chain([sign])).collect()
 }

@@ -9,7 +9,8 @@ use crate::dss::datadir::concern::{Concern, ConcernKind};
 use crate::dss::datadir::look::{Look, text_at};
 
 const INSTALL: &str = "DSS-INITIAL-INSTALL-IN-PROGRESS.txt";
-const MIGRATION: &str = "DSS-MIGRATION-IN-PROGRESS.json";
+/// Lies there while an upgrade is not finished.
+pub const MIGRATION: &str = "DSS-MIGRATION-IN-PROGRESS.json";
 const NOT_ALIVE: &str = "apinode-not-alive.txt";
 
 /// Entries shown of one marker; a hostile file may hold any number.

@@ -22,9 +22,11 @@ pub mod links;
 mod look;
 pub mod markers;
 pub mod node;
+pub mod ours;
 pub mod outside;
 mod properties;
 mod runtime;
+pub mod selection;
 pub mod service;
 mod shell;
 pub mod table;
@@ -65,6 +67,11 @@ impl DataDir {
     /// Whether a directory looks like a data directory, without looking further.
     pub fn is_one(path: &Path) -> bool {
         path.join(VERSION_FILE).is_file() && !is_kit(path)
+    }
+
+    /// Whether a directory is to become one, but the installer did not come to its end.
+    pub fn is_begun(path: &Path) -> bool {
+        markers::install_unfinished(path)
     }
 }
 

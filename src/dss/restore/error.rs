@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::base::hint::Hint;
+use crate::base::size::ByteCount;
 use crate::dss::control::ControlError;
 use crate::dss::datadir::error::DatadirError;
 use crate::vault::VaultError;
@@ -66,13 +67,69 @@ pub enum RestoreError {
         /// Downgrade or upgrade.
         why: &'static str,
     },
-    /// Two copies do not fit, or cannot be exchanged.
-    #[error("the directory cannot be restored beside {}: {why}", data_dir.display())]
-    NotBeside {
+    /// Nothing can be made or exchanged there.
+    #[error("{} cannot be replaced: {why}", data_dir.display())]
+    NotReplaceable {
         /// The place.
         data_dir: PathBuf,
         /// Why.
         why: String,
+    },
+    /// Two copies do not fit.
+    #[error("a second copy of {} needs {needed}, and {free} are free", data_dir.display())]
+    NoRoom {
+        /// The place.
+        data_dir: PathBuf,
+        /// What the content takes.
+        needed: ByteCount,
+        /// What the volume has.
+        free: ByteCount,
+    },
+    /// A link lies in the place of the directory.
+    #[error("{} is a symbolic link to {}, and was a directory when the snapshot was made", data_dir.display(), target.display())]
+    Link {
+        /// The place.
+        data_dir: PathBuf,
+        /// Where it leads.
+        target: PathBuf,
+    },
+    /// Neither root nor the owner.
+    #[error("only root or the account `{owner}` may bring the node in {} back", data_dir.display())]
+    NotOwner {
+        /// The place.
+        data_dir: PathBuf,
+        /// Whose it is.
+        owner: String,
+    },
+    /// Somebody else listens where the node would.
+    #[error("port {port} of the node in {} is taken, by no process that can be told to be the node's", data_dir.display())]
+    PortTaken {
+        /// The place.
+        data_dir: PathBuf,
+        /// The first of the ports that are taken.
+        port: u16,
+    },
+    /// The software is not there.
+    #[error("the software of the node is not in {kit}: it could not be started")]
+    NoKit {
+        /// Where it was.
+        kit: String,
+        /// Its version.
+        version: String,
+    },
+    /// A restore has left its entries partly exchanged.
+    #[error(
+        "a restore of snapshot {snapshot} was interrupted and has left {} half exchanged{}",
+        data_dir.display(),
+        cause.as_ref().map(|cause| format!(": {cause}")).unwrap_or_default()
+    )]
+    HalfExchanged {
+        /// The place.
+        data_dir: PathBuf,
+        /// Whose content it has in part.
+        snapshot: String,
+        /// Why it could not be put back at once.
+        cause: Option<Box<RestoreError>>,
     },
     /// Programs could not be run there.
     #[error("the file system of {} is mounted noexec: DSS cannot run from it", data_dir.display())]
@@ -108,14 +165,20 @@ impl RestoreError {
     /// Whether it was refused by policy, and not a failure.
     pub fn is_refusal(&self) -> bool {
         match self {
-            Self::Control(cause) => matches!(cause, ControlError::Unclear { .. } | ControlError::NotAllowed { .. }),
+            Self::Control(cause) => cause.is_refusal(),
             Self::Vault(_) | Self::Datadir(_) | Self::Local { .. } | Self::NoNode | Self::NothingKept { .. } => false,
+            Self::HalfExchanged { cause, .. } => cause.is_none(),
             Self::Runs { .. }
             | Self::OtherMachine { .. }
             | Self::OtherNode { .. }
             | Self::Occupied { .. }
             | Self::Version { .. }
-            | Self::NotBeside { .. }
+            | Self::NotReplaceable { .. }
+            | Self::NoRoom { .. }
+            | Self::Link { .. }
+            | Self::NotOwner { .. }
+            | Self::PortTaken { .. }
+            | Self::NoKit { .. }
             | Self::NoExec { .. }
             | Self::KeptBefore { .. } => true,
         }
@@ -134,14 +197,28 @@ impl Hint for RestoreError {
             Self::OtherMachine { .. } | Self::OtherNode { .. } => plain.to_owned(),
             Self::Occupied { .. } => "move it away".to_owned(),
             Self::Version { wanted, .. } => format!("install the kit of version {wanted} there, or {plain}"),
-            Self::NotBeside { .. } => {
+            Self::NotReplaceable { .. } => {
+                format!("say `--in-place`: it rewrites what differs and cannot be undone; or {plain}")
+            }
+            Self::NoRoom { .. } => {
                 "make room, or say `--in-place`: it rewrites what differs and cannot be undone".to_owned()
+            }
+            Self::Link { target, .. } => {
+                format!("put the directory {} back in its place and remove the link, or {plain}", target.display())
+            }
+            Self::NotOwner { owner, .. } => format!("run as root or as `{owner}`, or {plain}"),
+            Self::PortTaken { port, .. } => {
+                format!("`ss -ltnp 'sport = :{port}'` run as root shows who it is: end it; then restore again")
+            }
+            Self::NoKit { kit, version } => format!("unpack the kit of DSS {version} at {kit}, or leave `--start` out"),
+            Self::HalfExchanged { snapshot, .. } => {
+                format!("`dssvault restore {snapshot}` completes it, `dssvault restore {snapshot} --undo` puts it back")
             }
             Self::NoExec { .. } => "mount it without noexec".to_owned(),
             Self::KeptBefore { .. } => {
                 "`--undo` puts it back, `--forget-old` removes it; then restore again".to_owned()
             }
-            Self::NothingKept { .. } => "look for `DATA_DIR.before-…` beside the data directory".to_owned(),
+            Self::NothingKept { .. } => "look for `DATA_DIR.before-…` beside the data directory, and for `.dssvault-before-…` in it".to_owned(),
             Self::Local { .. } => "run as root, or as the account that owns the parent directory".to_owned(),
         })
     }

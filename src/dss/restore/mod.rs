@@ -1,11 +1,16 @@
 //! The pristine restore: a node comes back in its own place. The content is restored beside the data directory while
-//! that stays as it is, and then the two are exchanged in one step, so that there is never half a node; the replaced
-//! directory is kept until it is told to go.
+//! that stays as it is, and then the two are exchanged in one step, so that there is never half a node; where the directory
+//! itself cannot be renamed its entries are exchanged, with a journal. What was replaced is kept until it is told to go.
 
 mod error;
+mod inside;
+mod kept;
 mod place;
+mod project;
+mod ready;
 mod stale;
 mod swap;
+mod unfinished;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,21 +18,27 @@ use std::time::Duration;
 use crate::base::id::SnapshotId;
 use crate::dss::backup::DATADIR;
 use crate::dss::control::evidence::Running;
+use crate::dss::control::health;
 use crate::dss::control::instance::Instance;
+use crate::dss::control::journal::StopJournal;
 use crate::dss::control::lock::DataDirLock;
 use crate::dss::control::proc;
 use crate::dss::control::service::{START_LIMIT, Service};
+use crate::dss::control::swap_journal::{Phase, Swap, SwapJournal};
 use crate::dss::control::window::{StopWindow, WindowOptions};
-use crate::dss::control::{ControlError, health};
 use crate::dss::datadir::DataDir;
 use crate::dss::datadir::host::Host;
+use crate::dss::datadir::ours;
+use crate::dss::restore::unfinished::{Unfinished, Wish};
 use crate::repo::Repository;
 use crate::repo::snapshot::{Manifest, NodeRecord};
 use crate::vault::restore::{self as vault_restore, OwnerMode, RestoreOptions, RestoreReport};
 use crate::vault::{Context, VaultError};
 
 pub use error::RestoreError;
-pub use place::Place;
+pub use kept::{Undone, forget_old, undo};
+pub use place::{Place, Room, Way};
+pub use project::{Part, Project, classes, project};
 
 /// How a node is brought back.
 #[derive(Debug, Clone)]
@@ -53,10 +64,14 @@ pub struct PristineOptions {
 pub struct PristineReport {
     /// The data directory.
     pub data_dir: PathBuf,
-    /// Whether the directory itself was rewritten.
-    pub in_place: bool,
+    /// How it was replaced.
+    pub way: Way,
+    /// What that needed and what there was.
+    pub room: Room,
     /// Where the replaced one is kept.
     pub kept: Option<PathBuf>,
+    /// What should be known, as sentences.
+    pub cautions: Vec<String>,
     /// The restore itself; its failures mean that nothing was exchanged.
     pub files: RestoreReport,
     /// What a running node had left in the snapshot and was removed, below the data directory.
@@ -78,17 +93,30 @@ pub fn run(
     let record = manifest.dss.as_deref().ok_or(RestoreError::NoNode)?;
     let place = Place::of(record, &snapshot)?;
     place::same_machine(manifest)?;
-    let _lock = DataDirLock::take(&context.folders.state, &place.data_dir)?;
-    let there = place::node_there(&place, record)?;
-    let instance = there.as_ref().map(|there| Instance::new(&there.root, &there.facts));
-    let runs = stopped_or_stoppable(instance.as_ref(), options)?;
+    place::is_no_link(&place)?;
+    place::is_own(&place, record)?;
+    let state = &context.folders.state;
+    let _lock = DataDirLock::take(state, &place.data_dir)?;
+    let unfinished = unfinished::find(SwapJournal::of(state, &place.data_dir), &place, &snapshot)?;
+    let there = if unfinished.is_some() { None } else { place::node_there(&place, record)? };
+    let instance = match &unfinished {
+        Some(unfinished) => unfinished.swap.instance.clone(),
+        None => there.as_ref().map(|there| Instance::new(&there.root, &there.facts)),
+    };
+    let runs = ready::stopped_or_stoppable(instance.as_ref(), options.stop)?;
     place::kit_fits(record)?;
-    place::suits(&place, manifest, options)?;
+    let place = if unfinished.is_some() { place.inside(&snapshot) } else { place.suited(&snapshot, options) };
+    let room = if unfinished.is_some() { Room::default() } else { place::suits(&place, &snapshot, manifest)? };
+    if options.start {
+        ready::startable(&place, record, runs)?;
+    }
     let mut report = PristineReport {
-        steps: steps(&place, there.is_some(), runs, options),
+        steps: steps(&place, there.is_some(), runs, unfinished.is_some(), room, options),
         data_dir: place.data_dir.clone(),
-        in_place: options.in_place,
+        way: place.way,
+        room,
         kept: None,
+        cautions: ready::cautions(record, options),
         files: RestoreReport::default(),
         stale: Vec::new(),
         healthy: None,
@@ -97,10 +125,11 @@ pub fn run(
         return Ok(report);
     }
     let attended = Attended { repository, manifest, snapshot, options, context, place, instance, runs };
-    if options.in_place {
-        attended.in_place(&mut report)?
-    } else {
-        attended.beside(&mut report, there.is_some())?
+    match (unfinished, attended.place.way) {
+        (Some(unfinished), _) => attended.complete(unfinished, &mut report)?,
+        (None, Way::InPlace) => attended.in_place(&mut report)?,
+        (None, Way::Inside) => attended.inside(&mut report)?,
+        (None, Way::Beside) => attended.beside(&mut report, there.is_some())?,
     }
     if options.start && report.files.failures.is_empty() {
         report.healthy = Some(start(&attended.place, record, options)?);
@@ -122,19 +151,10 @@ struct Attended<'a> {
 
 impl Attended<'_> {
     fn beside(&self, report: &mut PristineReport, exists: bool) -> Result<(), RestoreError> {
-        let Place { data_dir, beside, before } = &self.place;
-        swap::sweep(beside)?;
-        // Made here, and so no link that somebody put there meanwhile.
-        swap::make(beside)?;
-        report.files = self.restore_to(beside, false).inspect_err(|_| {
-            // Half a copy may be large, and is of no use to anybody.
-            let _ = swap::sweep(beside);
-        })?;
-        if !report.files.failures.is_empty() {
-            // What came back stays to be looked at; the node itself was not touched.
+        let Place { data_dir, beside, before, .. } = &self.place;
+        if !self.restore_aside(report)? {
             return Ok(());
         }
-        report.stale = stale::remove(beside);
         let mut window = self.window();
         if let Some(window) = window.as_mut() {
             window.open()?;
@@ -148,6 +168,70 @@ impl Attended<'_> {
         }
         window.as_mut().map_or(Ok(()), StopWindow::leave_stopped)?;
         Ok(())
+    }
+
+    fn inside(&self, report: &mut PristineReport) -> Result<(), RestoreError> {
+        let Place { data_dir, beside, before, .. } = &self.place;
+        // Before a folder is made in it.
+        let outgoing = inside::dress_of(data_dir)?;
+        if !self.restore_aside(report)? {
+            return Ok(());
+        }
+        let swap = Swap {
+            data_dir: data_dir.clone(),
+            snapshot: self.snapshot.short(),
+            instance: self.instance.clone(),
+            clear_to: before.clone(),
+            fill_from: beside.clone(),
+            phase: Phase::Clearing,
+            outgoing,
+            incoming: inside::dress_of(beside)?,
+        };
+        // If this process dies in the middle, the guard finds no program to start: that leaves first and comes last.
+        let mut window = self.window();
+        if let Some(window) = window.as_mut() {
+            window.open()?;
+        }
+        self.still_stopped()?;
+        swap::sync(beside);
+        inside::exchange(&SwapJournal::of(&self.context.folders.state, data_dir), swap)?;
+        report.kept = before.exists().then(|| before.clone());
+        window.as_mut().map_or(Ok(()), StopWindow::leave_stopped)?;
+        Ok(())
+    }
+
+    /// What a killed run had begun.
+    fn complete(&self, unfinished: Unfinished, report: &mut PristineReport) -> Result<(), RestoreError> {
+        let mut window = self.window();
+        if let Some(window) = window.as_mut() {
+            window.open()?;
+        }
+        let place = unfinished.end(Wish::Complete)?;
+        report.kept = place.before.exists().then_some(place.before);
+        window.as_mut().map_or(Ok(()), StopWindow::leave_stopped)?;
+        if let Some(instance) = &self.instance {
+            // The killed run had stopped it, and would have left it so.
+            StopJournal::of(&self.context.folders.state, instance).clear()?;
+        }
+        Ok(())
+    }
+
+    /// Restores to where it can be moved from; says whether that went well.
+    fn restore_aside(&self, report: &mut PristineReport) -> Result<bool, RestoreError> {
+        let beside = &self.place.beside;
+        swap::sweep(beside)?;
+        // Made here, and so no link that somebody put there meanwhile.
+        swap::make(beside)?;
+        report.files = self.restore_to(beside, false).inspect_err(|_| {
+            // Half a copy may be large, and is of no use to anybody.
+            let _ = swap::sweep(beside);
+        })?;
+        if !report.files.failures.is_empty() {
+            // What came back stays to be looked at; the node itself was not touched.
+            return Ok(false);
+        }
+        report.stale = stale::remove(beside);
+        Ok(true)
     }
 
     fn in_place(&self, report: &mut PristineReport) -> Result<(), RestoreError> {
@@ -170,6 +254,7 @@ impl Attended<'_> {
             target: target.to_owned(),
             target_is_subpath: true,
             subpath: Some(DATADIR.as_bytes().to_vec()),
+            exclude: ours::PATTERNS.map(str::to_owned).to_vec(),
             delete: rewrite,
             verify: self.options.verify,
             owner: OwnerMode::Names,
@@ -201,18 +286,6 @@ impl Attended<'_> {
     }
 }
 
-/// Whether it runs and must be stopped; refused if it may not be.
-fn stopped_or_stoppable(instance: Option<&Instance>, options: &PristineOptions) -> Result<bool, RestoreError> {
-    let Some(instance) = instance else { return Ok(false) };
-    let evidence = proc::look(instance);
-    match evidence.running() {
-        Running::Stopped => Ok(false),
-        Running::Running if options.stop => Service::of(instance).map(|_| true).map_err(RestoreError::from),
-        Running::Running => Err(RestoreError::Runs { evidence: evidence.summary() }),
-        Running::Unknown => Err(ControlError::Unclear { data_dir: instance.data_dir.clone(), evidence }.into()),
-    }
-}
-
 fn start(place: &Place, record: &NodeRecord, options: &PristineOptions) -> Result<Result<(), String>, RestoreError> {
     let DataDir { root, facts } = DataDir::open(&place.data_dir, &Host::new(None))?;
     let mut instance = Instance::new(&root, &facts);
@@ -222,60 +295,42 @@ fn start(place: &Place, record: &NodeRecord, options: &PristineOptions) -> Resul
     match (started, healthy) {
         (_, Ok(())) => Ok(Ok(())),
         (Ok(()), Err(why)) => Ok(Err(why)),
+        (Err(error), Err(_)) if proc::look(&instance).running() == Running::Running => {
+            Ok(Err(format!("{error}; its processes are there, and it may still come up")))
+        }
         (Err(error), Err(_)) => Ok(Err(error.to_string())),
     }
 }
 
-/// Puts back what a restore of this snapshot replaced.
-pub fn undo(manifest: &Manifest, snapshot: SnapshotId, context: Context<'_>) -> Result<PathBuf, RestoreError> {
-    let (place, _lock) = kept_place(manifest, snapshot, context)?;
-    if let Ok(there) = DataDir::open(&place.data_dir, &Host::new(None)) {
-        let evidence = proc::look(&Instance::new(&there.root, &there.facts));
-        if evidence.running() != Running::Stopped {
-            return Err(RestoreError::Runs { evidence: evidence.summary() });
-        }
-    }
-    swap::put_back(&place)?;
-    Ok(place.data_dir)
-}
-
-/// Removes what a restore of this snapshot replaced.
-pub fn forget_old(manifest: &Manifest, snapshot: SnapshotId, context: Context<'_>) -> Result<PathBuf, RestoreError> {
-    let (place, _lock) = kept_place(manifest, snapshot, context)?;
-    swap::sweep(&place.before)?;
-    Ok(place.before)
-}
-
-fn kept_place(
-    manifest: &Manifest,
-    snapshot: SnapshotId,
-    context: Context<'_>,
-) -> Result<(Place, DataDirLock), RestoreError> {
-    let record = manifest.dss.as_deref().ok_or(RestoreError::NoNode)?;
-    let place = Place::of(record, &snapshot)?;
-    let lock = DataDirLock::take(&context.folders.state, &place.data_dir)?;
-    if !place.before.exists() {
-        return Err(RestoreError::NothingKept { before: place.before });
-    }
-    Ok((place, lock))
-}
-
 /// The plan, for people.
-fn steps(place: &Place, exists: bool, runs: bool, options: &PristineOptions) -> Vec<String> {
-    let Place { data_dir, beside, before } = place;
+fn steps(
+    place: &Place,
+    exists: bool,
+    runs: bool,
+    unfinished: bool,
+    room: Room,
+    options: &PristineOptions,
+) -> Vec<String> {
+    let Place { data_dir, beside, before, way } = place;
     let (data_dir, beside, before) = (data_dir.display(), beside.display(), before.display());
     let mut steps = Vec::new();
-    if !options.in_place {
-        steps.push(format!("restore to {beside}"));
+    if *way != Way::InPlace && !unfinished {
+        steps.push(format!("restore to {beside}: {room}"));
     }
     if runs {
         steps.push("stop the node and prove that it has stopped".to_owned());
     }
-    match (options.in_place, exists) {
-        (true, _) => steps.push(format!("rewrite what differs in {data_dir}, and remove what the snapshot has not")),
-        (false, true) => steps.push(format!("exchange it with {data_dir}, which is kept as {before}")),
-        (false, false) => steps.push(format!("rename it to {data_dir}")),
-    }
+    steps.push(match (unfinished, way, exists) {
+        (true, _, _) => format!("complete the exchange of the entries of {data_dir} that was interrupted"),
+        (_, Way::InPlace, _) => format!("rewrite what differs in {data_dir}, and remove what the snapshot has not"),
+        (_, Way::Inside, true) => format!(
+            "move the entries of {data_dir} one by one to {before}, where they are kept, and the restored ones in: the \
+             directory itself cannot be renamed"
+        ),
+        (_, Way::Inside, false) => format!("move the restored entries one by one to {data_dir}"),
+        (_, Way::Beside, true) => format!("exchange it with {data_dir}, which is kept as {before}"),
+        (_, Way::Beside, false) => format!("rename it to {data_dir}"),
+    });
     if options.start {
         steps.push("start the node and wait until it answers".to_owned());
     }

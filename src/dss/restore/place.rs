@@ -1,31 +1,49 @@
 //! Where a node comes back to, and whether it may: the right machine, the right installation, the right software, room.
 
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags};
 
 use crate::base::id::SnapshotId;
 use crate::base::size::ByteCount;
 use crate::dss::datadir::DataDir;
 use crate::dss::datadir::error::DatadirError;
 use crate::dss::datadir::host::Host;
+use crate::dss::datadir::ours;
 use crate::dss::datadir::version::DssVersion;
 use crate::dss::restore::PristineOptions;
 use crate::dss::restore::error::RestoreError;
 use crate::repo::snapshot::{Manifest, NodeRecord};
 
-/// Paths of one restore. All three lie in the same directory, so that renaming is all it takes.
+/// How the old content makes room for the new.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Way {
+    /// Restored beside the directory, exchanged with it in one step.
+    Beside,
+    /// Restored into a folder in it, exchanged entry by entry.
+    Inside,
+    /// Rewritten where it lies.
+    InPlace,
+}
+
+/// Paths of one restore. Renaming from one to the other is all it takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
     /// The data directory.
     pub data_dir: PathBuf,
+    /// How it is replaced.
+    pub way: Way,
     /// Where the snapshot is restored to first.
     pub beside: PathBuf,
-    /// What the replaced directory is called afterwards.
+    /// Where what is replaced is kept.
     pub before: PathBuf,
 }
 
 impl Place {
-    /// The place a snapshot's node had.
+    /// The place a snapshot's node had, to be replaced beside.
     pub fn of(record: &NodeRecord, snapshot: &SnapshotId) -> Result<Self, RestoreError> {
         let data_dir = PathBuf::from(&record.data_dir);
         let with = |suffix: &str| {
@@ -34,10 +52,80 @@ impl Place {
         };
         if !data_dir.is_absolute() || data_dir.file_name().is_none() {
             let why = "the snapshot does not tell a path for it".to_owned();
-            return Err(RestoreError::NotBeside { data_dir, why });
+            return Err(RestoreError::NotReplaceable { data_dir, why });
         }
-        Ok(Self { beside: with("restore"), before: with("before"), data_dir })
+        Ok(Self { way: Way::Beside, beside: with("restore"), before: with("before"), data_dir })
     }
+
+    /// The same, to be replaced from inside.
+    #[must_use]
+    pub fn inside(&self, snapshot: &SnapshotId) -> Self {
+        Self {
+            data_dir: self.data_dir.clone(),
+            way: Way::Inside,
+            beside: self.data_dir.join(ours::restore_name(snapshot)),
+            before: self.data_dir.join(ours::before_name(snapshot)),
+        }
+    }
+
+    /// The same, replaced in the way that is possible there: a mount point cannot be renamed, nor what lies in a
+    /// directory this account may not write to.
+    pub fn suited(self, snapshot: &SnapshotId, options: &PristineOptions) -> Self {
+        if options.in_place {
+            return Self { way: Way::InPlace, ..self };
+        }
+        let is_there = self.data_dir.symlink_metadata().is_ok();
+        if is_there && (is_mount_point(&self.data_dir) || !may_write(self.parent())) {
+            return self.inside(snapshot);
+        }
+        self
+    }
+
+    /// Where a restore of the snapshot has kept what it replaced, whichever way it took.
+    pub fn kept(&self, snapshot: &SnapshotId) -> Option<PathBuf> {
+        [&self.before, &self.inside(snapshot).before]
+            .into_iter()
+            .find(|before| before.symlink_metadata().is_ok())
+            .cloned()
+    }
+
+    fn parent(&self) -> &Path {
+        self.data_dir.parent().unwrap_or(Path::new("/"))
+    }
+}
+
+/// What a second copy needs and what the volume has, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+pub struct Room {
+    /// Bytes of the content.
+    pub needed: u64,
+    /// Bytes this account may still write.
+    pub free: u64,
+}
+
+impl std::fmt::Display for Room {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} needed, {} free", ByteCount(self.needed), ByteCount(self.free))
+    }
+}
+
+/// A link in the place of the directory would be replaced instead of what it leads to.
+pub fn is_no_link(place: &Place) -> Result<(), RestoreError> {
+    match place.data_dir.read_link() {
+        Ok(target) => Err(RestoreError::Link { data_dir: place.data_dir.clone(), target }),
+        Err(_) => Ok(()),
+    }
+}
+
+/// Another account would become the owner of all that it brings back.
+pub fn is_own(place: &Place, record: &NodeRecord) -> Result<(), RestoreError> {
+    let account = rustix::process::geteuid();
+    let there = place.data_dir.metadata().map(|found| found.uid()).ok();
+    if account.is_root() || there.is_none_or(|uid| uid == account.as_raw()) {
+        return Ok(());
+    }
+    let owner = record.owner.clone().or_else(|| there.map(|uid| uid.to_string())).unwrap_or_default();
+    Err(RestoreError::NotOwner { data_dir: place.data_dir.clone(), owner })
 }
 
 /// A node belongs to its machine: its addresses, accounts and software are there.
@@ -70,8 +158,12 @@ pub fn node_there(place: &Place, record: &NodeRecord) -> Result<Option<DataDir>,
     }
 }
 
+/// Whether it holds nothing of a node.
 fn is_empty(path: &Path) -> bool {
-    std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none())
+    let is_ours = |entry: std::io::Result<std::fs::DirEntry>| {
+        entry.is_ok_and(|entry| ours::is_ours(entry.file_name().as_bytes()))
+    };
+    std::fs::read_dir(path).is_ok_and(|entries| entries.into_iter().all(is_ours))
 }
 
 /// Files of one version under the software of another do not work: an older one refuses or, worse, accepts them without
@@ -95,38 +187,59 @@ fn kit_version(kit: &Path) -> Option<DssVersion> {
 }
 
 /// Whether the content can be restored there.
-pub fn suits(place: &Place, manifest: &Manifest, options: &PristineOptions) -> Result<(), RestoreError> {
+pub fn suits(place: &Place, snapshot: &SnapshotId, manifest: &Manifest) -> Result<Room, RestoreError> {
     let data_dir = &place.data_dir;
-    let parent = data_dir.parent().unwrap_or(Path::new("/"));
-    let not_beside = |why: String| RestoreError::NotBeside { data_dir: data_dir.clone(), why };
-    let volume = rustix::fs::statvfs(if data_dir.exists() { data_dir.as_path() } else { parent })
-        .map_err(|error| not_beside(format!("{}: {error}", parent.display())))?;
+    let parent = place.parent();
+    let not_replaceable = |why: String| RestoreError::NotReplaceable { data_dir: data_dir.clone(), why };
+    let is_there = data_dir.exists();
+    let volume = rustix::fs::statvfs(if is_there { data_dir.as_path() } else { parent })
+        .map_err(|error| not_replaceable(format!("{}: {error}", parent.display())))?;
     if volume.f_flag.contains(rustix::fs::StatVfsMountFlags::NOEXEC) {
         return Err(RestoreError::NoExec { data_dir: data_dir.clone() });
     }
-    if options.in_place {
-        return Ok(());
+    let room = Room { needed: manifest.counts.bytes, free: volume.f_bavail.saturating_mul(volume.f_frsize) };
+    if place.way == Way::InPlace {
+        return Ok(room);
     }
-    if place.before.symlink_metadata().is_ok() {
-        return Err(RestoreError::KeptBefore { before: place.before.clone() });
+    if let Some(before) = place.kept(snapshot) {
+        return Err(RestoreError::KeptBefore { before });
     }
-    if is_mount_point(data_dir, parent) {
-        return Err(not_beside("it is a mount point, which cannot be renamed".to_owned()));
+    if !is_there && !may_write(parent) {
+        return Err(not_replaceable(format!("it is not there, and this account may not write to {}", parent.display())));
     }
-    if rustix::fs::access(parent, rustix::fs::Access::WRITE_OK).is_err() {
-        return Err(not_beside(format!("this account may not write to {}", parent.display())));
+    if let Some(mounted) = mounted_in(data_dir) {
+        return Err(not_replaceable(format!("{} in it is a mount point of its own", mounted.display())));
     }
-    let (needed, free) = (manifest.counts.bytes, volume.f_bavail.saturating_mul(volume.f_frsize));
     // File systems need something for themselves, and other programs write meanwhile.
-    if needed.saturating_add(needed / 50) > free {
-        return Err(not_beside(format!("it needs {}, and {} are free", ByteCount(needed), ByteCount(free))));
+    if room.needed.saturating_add(room.needed / 50) > room.free {
+        let (needed, free) = (ByteCount(room.needed), ByteCount(room.free));
+        return Err(RestoreError::NoRoom { data_dir: data_dir.clone(), needed, free });
     }
-    Ok(())
+    Ok(room)
 }
 
-fn is_mount_point(data_dir: &Path, parent: &Path) -> bool {
-    match (data_dir.symlink_metadata(), parent.metadata()) {
-        (Ok(there), Ok(above)) => there.dev() != above.dev(),
+fn may_write(folder: &Path) -> bool {
+    rustix::fs::access(folder, rustix::fs::Access::WRITE_OK).is_ok()
+}
+
+/// Whether something is mounted there. The kernel says so of every mount since Linux 5.8, also of one that shows another
+/// part of the same volume; before, another device number does.
+fn is_mount_point(path: &Path) -> bool {
+    let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
+    if let Ok(found) = rustix::fs::statx(CWD, path, flags, StatxFlags::BASIC_STATS)
+        && found.stx_attributes_mask.contains(StatxAttributes::MOUNT_ROOT)
+    {
+        return found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT);
+    }
+    let above = path.parent().unwrap_or(Path::new("/"));
+    match (path.symlink_metadata(), above.metadata()) {
+        (Ok(there), Ok(above)) => there.is_dir() && there.dev() != above.dev(),
         _ => false,
     }
+}
+
+/// The first entry of the directory that is a mount point: it could not be moved, and its content would be left behind.
+fn mounted_in(data_dir: &Path) -> Option<PathBuf> {
+    let entries = std::fs::read_dir(data_dir).ok()?.flatten().map(|entry| entry.path());
+    entries.into_iter().find(|path| is_mount_point(path))
 }

@@ -44,7 +44,7 @@ pub fn put(beside: &Path, data_dir: &Path) -> Result<(), RestoreError> {
 
 /// Exchanges the kept directory with the restored one, which goes.
 pub fn put_back(place: &Place) -> Result<(), RestoreError> {
-    let Place { data_dir, beside, before } = place;
+    let Place { data_dir, beside, before, .. } = place;
     sweep(beside)?;
     if data_dir.symlink_metadata().is_ok() {
         exchange(data_dir, before, beside)?;
@@ -68,7 +68,7 @@ pub fn sweep(path: &Path) -> Result<(), RestoreError> {
 }
 
 /// Writes the restored content out before it takes the place of what was there.
-fn sync(path: &Path) {
+pub fn sync(path: &Path) {
     if let Ok(dir) = std::fs::File::open(path) {
         // Where it is not supported the kernel writes it out in its own time.
         let _ = rustix::fs::syncfs(&dir);
@@ -85,12 +85,14 @@ fn settle(data_dir: &Path) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dss::restore::place::Way;
 
     #[test]
     fn directories_change_places_and_back() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
-        let place = Place { data_dir: path("data"), beside: path("data.restore"), before: path("data.before") };
+        let (beside, before) = (path("data.restore"), path("data.before"));
+        let place = Place { data_dir: path("data"), way: Way::Beside, beside, before };
         for (dir, content) in [(&place.data_dir, "old"), (&place.beside, "new")] {
             std::fs::create_dir(dir).unwrap();
             std::fs::write(dir.join("file"), content).unwrap();
