@@ -92,6 +92,7 @@ mod node_cycle;
 mod node_inside;
 mod node_parts;
 mod node_restore;
+mod node_site_freeze;
 mod node_trouble;
 mod restore_damage;
 mod restore_existing;

@@ -68,7 +68,11 @@ impl Cycle {
         assert_eq!(manifest["dss"]["downtime_ms"].is_u64(), mode == "stopped");
         assert_eq!(manifest["dss"]["frozen"].is_string(), mode == "frozen");
         let caveats = manifest["dss"]["caveats"].to_string();
-        assert_eq!(caveats.contains("database of config/dip.properties is not in the snapshot"), has_server, "{caveats}");
+        assert_eq!(
+            caveats.contains("database of config/dip.properties is not in the snapshot"),
+            has_server,
+            "{caveats}"
+        );
         let has_h2 = data_dir.join("databases").exists();
         assert_eq!(caveats.contains("H2"), has_h2 && mode != "stopped", "{caveats}");
     }
@@ -119,9 +123,12 @@ impl Cycle {
             "api" => first == "tmp",
             _ => ["tmp", "caches", "data-catalog"].contains(&first),
         };
-        let of_the_moment = first == "run" && !["run/audit", "run/api-queries"].iter().any(|kept| path.starts_with(kept));
+        let of_the_moment =
+            first == "run" && !["run/audit", "run/api-queries"].iter().any(|kept| path.starts_with(kept));
+        // Opening a database touches it.
+        let opened = line.starts_with("mtime \"databases/");
         let stale = path.ends_with(".git/index.lock") || (path.ends_with(".git") && line.starts_with("mtime"));
-        !(temporary || of_the_moment || stale)
+        !(temporary || of_the_moment || opened || stale)
     }
 }
 

@@ -85,6 +85,9 @@ fn in_a_mount_point_the_entries_change_places_and_back() {
         Err(reason) => return skip(test, &reason),
     };
     mounted.node.fill();
+    // It makes its databases at its first start.
+    mounted.node.start();
+    mounted.node.dss("stop");
     let (data_dir, good, bad) = (mounted.path(), mounted.desk.path("good"), mounted.desk.path("bad"));
     fs::set_permissions(&data_dir, fs::Permissions::from_mode(0o711)).unwrap();
     let itself_good = itself(&data_dir);
@@ -107,7 +110,8 @@ fn in_a_mount_point_the_entries_change_places_and_back() {
     mounted.node.dss("stop");
     assert_eq!(hidden(&data_dir).len(), 1);
     assert_eq!((itself(&data_dir).0, itself(&data_dir).1), (itself_good.0, itself_good.1));
-    let not_of_the_run = |line: &String| !line.contains("\"run") && !line.contains("\"tmp");
+    let theirs = ["\"run", "\"tmp", "mtime \"databases/"];
+    let not_of_the_run = |line: &String| !theirs.iter().any(|part| line.contains(part));
     let left: Vec<String> = misses(&good, &data_dir).into_iter().filter(not_of_the_run).collect();
     assert_eq!(left, Vec::<String>::new());
     assert_eq!(fs::metadata(data_dir.join("lost+found")).unwrap().permissions().mode() & 0o777, 0o700);
@@ -240,7 +244,10 @@ fn in_a_directory_of_root_the_account_of_the_node_brings_it_back() {
     assert!(done.out.contains(".dssvault-before-"), "{}", done.out);
     assert!(node.is_running());
     node.dss("stop");
-    assert_eq!(fs::read(good.join("config/dip.properties")).unwrap(), fs::read(data_dir.join("config/dip.properties")).unwrap());
+    assert_eq!(
+        fs::read(good.join("config/dip.properties")).unwrap(),
+        fs::read(data_dir.join("config/dip.properties")).unwrap()
+    );
     as_account(&["restore", "latest", "--undo"]).expect_code(0);
     assert_eq!(node.text("config/dip.properties"), "wrecked");
     assert_eq!(hidden(&data_dir), Vec::<String>::new());

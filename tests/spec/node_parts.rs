@@ -12,7 +12,8 @@ fn saved(node_type: &str) -> Option<(Node, Desk)> {
     node::is_possible().then(|| {
         let (node, desk) = (Node::new(node_type), Desk::with_repository());
         node.fill();
-        desk.run(&["backup", node.data_dir().to_str().unwrap(), "--preset", "full", "--database", "none"]).expect_code(0);
+        desk.run(&["backup", node.data_dir().to_str().unwrap(), "--preset", "full", "--database", "none"])
+            .expect_code(0);
         (node, desk)
     })
 }
@@ -45,7 +46,8 @@ fn files(root: &Path) -> Vec<String> {
 fn a_project_comes_with_all_its_folders_and_nothing_of_any_other() {
     let (node, desk) = or_skip!(saved("design"), "a_project_comes_with_all_its_folders_and_nothing_of_any_other");
     let back = desk.path("back");
-    let done = desk.run(&["restore", "latest", "--project", "CHURN", "--target", back.to_str().unwrap()]).expect_code(0);
+    let done =
+        desk.run(&["restore", "latest", "--project", "CHURN", "--target", back.to_str().unwrap()]).expect_code(0);
     let folders = [
         "config/projects/CHURN",
         "config/ipython_notebooks/CHURN",

@@ -21,7 +21,8 @@ impl Volume {
 
     /// Makes one with ext4.
     pub fn ext4(megabytes: u64) -> Result<Self, String> {
-        Self::made("mkfs.ext4", megabytes, &[])
+        // Blocks as large as on any disk: on small devices it would take smaller ones.
+        Self::made("mkfs.ext4", megabytes, &["-b", "4096"])
     }
 
     fn made(mkfs: &str, megabytes: u64, options: &[&str]) -> Result<Self, String> {

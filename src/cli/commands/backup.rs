@@ -10,7 +10,7 @@ use crate::cli::exit::Outcome;
 use crate::cli::lists;
 use crate::cli::session::Session;
 use crate::cli::views::backup::BackupView;
-use crate::dss::backup::{Asked, NodeOptions};
+use crate::dss::backup::{Asked, NodeOptions, refuse_half_exchanged};
 use crate::dss::datadir::DataDir;
 use crate::fsnap::{Options, SiteCommands};
 use crate::vault::backup::{self, BackupOptions, Source};
@@ -211,7 +211,8 @@ fn check_stream_name(name: &str) -> Result<(), CliError> {
 
 /// The data directory to be backed up as a node, if the only source is one.
 fn node_among(sources: &[Source], plain: bool) -> Result<Option<PathBuf>, CliError> {
-    let is_node = |source: &&Source| matches!(source, Source::Path(path) if DataDir::is_one(path) || DataDir::is_begun(path));
+    let is_node =
+        |source: &&Source| matches!(source, Source::Path(path) if DataDir::is_one(path) || DataDir::is_begun(path));
     match (sources.iter().find(is_node), sources.len()) {
         (Some(Source::Path(path)), 1) if !plain => Ok(Some(path.clone())),
         (Some(Source::Path(path)), _) if !plain => Err(CliError::usage(
@@ -281,10 +282,18 @@ pub fn run(args: Args, session: &Session) -> Result<Outcome, CliError> {
     if let Some(path) = node_among(&sources, args.plain)? {
         return run_node(&path, args, session);
     }
+    let plain = args.plain;
     let options = args.options()?;
     let opened = session.open()?;
     let reporter = session.reporter();
-    let report = backup::run(&opened.repository, &sources, &options, opened.context(&reporter, &session.cancel))?;
+    let context = opened.context(&reporter, &session.cancel);
+    for source in sources.iter().filter(|_| !plain) {
+        if let Source::Path(path) = source {
+            // In the middle of an exchange even what makes it a data directory may be missing.
+            refuse_half_exchanged(&context.folders.state, path)?;
+        }
+    }
+    let report = backup::run(&opened.repository, &sources, &options, context)?;
     reporter.finish();
     let view = BackupView::new(report);
     session.output.report(&view)?;

@@ -8,7 +8,7 @@ use crate::base::size::ByteCount;
 use crate::cli::output::View;
 use crate::cli::table::{Column, Table};
 use crate::cli::text;
-use crate::repo::snapshot::Consistency;
+use crate::repo::snapshot::{Consistency, NodeRecord};
 use crate::vault::browse::Listed;
 
 /// One snapshot. Names that restic has mean the same here.
@@ -25,6 +25,9 @@ pub struct SnapshotView {
     node: NodeView,
     tags: Vec<String>,
     consistency: Consistency,
+    /// Of a DSS node.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dss: Option<Box<NodeRecord>>,
     program_version: String,
     summary: SummaryView,
 }
@@ -67,6 +70,7 @@ impl SnapshotView {
             node: NodeView { id: manifest.node, label: manifest.label.clone() },
             tags: manifest.tags.clone(),
             consistency: manifest.consistency,
+            dss: manifest.dss.clone(),
             program_version: manifest.program.clone(),
             summary: SummaryView {
                 backup_start: manifest.time,

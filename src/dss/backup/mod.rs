@@ -114,7 +114,9 @@ pub fn run(
     };
     warnings.extend(ours::kept(&subject.root).into_iter().map(|(path, bytes)| {
         let (path, bytes) = (path.display(), ByteCount(bytes));
-        format!("{path}, kept by a restore, takes {bytes} and is not in the snapshot; `restore --forget-old` removes it")
+        format!(
+            "{path}, kept by a restore, takes {bytes} and is not in the snapshot; `restore --forget-old` removes it"
+        )
     }));
     if !dry_run {
         warnings.extend(subject.record.caveats.iter().cloned());
@@ -197,7 +199,7 @@ fn pay_debts(state: &Path, instance: &Instance, context: Context<'_>) -> Result<
 }
 
 /// Half of one state and half of another is no state of the node at all.
-fn refuse_half_exchanged(state: &Path, path: &Path) -> Result<(), NodeError> {
+pub fn refuse_half_exchanged(state: &Path, path: &Path) -> Result<(), NodeError> {
     let Ok(root) = path.canonicalize() else { return Ok(()) };
     match SwapJournal::of(state, &root).read()? {
         Some(swap) => Err(NodeError::HalfExchanged { data_dir: root, snapshot: swap.snapshot }),

@@ -218,7 +218,9 @@ impl Hint for RestoreError {
             Self::KeptBefore { .. } => {
                 "`--undo` puts it back, `--forget-old` removes it; then restore again".to_owned()
             }
-            Self::NothingKept { .. } => "look for `DATA_DIR.before-…` beside the data directory, and for `.dssvault-before-…` in it".to_owned(),
+            Self::NothingKept { .. } => {
+                "look for `DATA_DIR.before-…` beside the data directory, and for `.dssvault-before-…` in it".to_owned()
+            }
             Self::Local { .. } => "run as root, or as the account that owns the parent directory".to_owned(),
         })
     }

@@ -205,7 +205,10 @@ pub fn suits(place: &Place, snapshot: &SnapshotId, manifest: &Manifest) -> Resul
         return Err(RestoreError::KeptBefore { before });
     }
     if !is_there && !may_write(parent) {
-        return Err(not_replaceable(format!("it is not there, and this account may not write to {}", parent.display())));
+        return Err(not_replaceable(format!(
+            "it is not there, and this account may not write to {}",
+            parent.display()
+        )));
     }
     if let Some(mounted) = mounted_in(data_dir) {
         return Err(not_replaceable(format!("{} in it is a mount point of its own", mounted.display())));

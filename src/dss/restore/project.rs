@@ -78,8 +78,13 @@ pub fn project(
             hint: Some("name one of these, by its key; or look into another snapshot".to_owned()),
         });
     }
-    let mut project =
-        Project { key: key.to_owned(), found: Vec::new(), absent: Vec::new(), notes: notes(), selection: Selection::default() };
+    let mut project = Project {
+        key: key.to_owned(),
+        found: Vec::new(),
+        absent: Vec::new(),
+        notes: notes(),
+        selection: Selection::default(),
+    };
     for (folder, what) in PARTS.into_iter().filter(|(folder, _)| is_worth(folder, &situation)) {
         let wanted = format!("{folder}/{key}");
         match listed.iter().find(|path| means(path, folder, key)) {
