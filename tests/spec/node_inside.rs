@@ -204,9 +204,39 @@ fn killed_between_any_two_moves_it_is_completed_or_undone_by_the_next_call() {
     assert_eq!(misses(&good, &data_dir), Vec::<String>::new());
 }
 
+#[test]
+fn a_node_that_was_stopped_for_it_is_never_started_by_halves_and_comes_back_either_way() {
+    let test = "node_inside::a_node_that_was_stopped_for_it_is_never_started_by_halves_and_comes_back_either_way";
+    if let Err(reason) = strace::available() {
+        return skip(test, &reason);
+    }
+    let mounted = match Mounted::new("api") {
+        Ok(mounted) => mounted,
+        Err(reason) => return skip(test, &reason),
+    };
+    mounted.node.start();
+    mounted.desk.run(&["backup", mounted.path().to_str().unwrap(), "--consistency", "stopped"]).expect_code(0);
+    for end in [&["--undo"][..], &["--start"]] {
+        assert!(mounted.node.is_running());
+        assert!(is_killed_at_with(&mounted, 5, &["--stop", "--start"]));
+        assert!(mounted.half_exchanged() && !mounted.path().join("bin").exists());
+        // The guard has looked by now, and found nothing that it could start.
+        let done = mounted.desk.run(&["resume", mounted.path().to_str().unwrap()]).expect_code(21);
+        assert!(done.err.contains("half exchanged"), "{}", done.err);
+        mounted.restore(end).expect_code(0);
+        assert!(mounted.node.is_running(), "{end:?}");
+        assert!(!mounted.half_exchanged());
+        mounted.desk.run(&["resume", "--all"]).expect_code(0);
+    }
+}
+
 /// Whether a restore dies when it is about to move its nth entry.
 fn is_killed_at(mounted: &Mounted, nth: usize) -> bool {
-    let like = mounted.desk.command(&["restore", "latest", "-q"]);
+    is_killed_at_with(mounted, nth, &[])
+}
+
+fn is_killed_at_with(mounted: &Mounted, nth: usize, options: &[&str]) -> bool {
+    let like = mounted.desk.command(&[&["restore", "latest", "-q"], options].concat());
     let mut command = Command::new("strace");
     command.args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=renameat2"]);
     command.arg("-e").arg(format!("inject=renameat2:signal=SIGKILL:when={nth}")).arg("--");

@@ -8,6 +8,7 @@ use crate::cli::error::CliError;
 use crate::cli::exit::Outcome;
 use crate::cli::output::View;
 use crate::cli::session::Session;
+use crate::dss::backup::refuse_half_exchanged;
 use crate::dss::control::guard;
 use crate::dss::control::journal::{StopJournal, all_owed};
 use crate::dss::control::lock::DataDirLock;
@@ -88,6 +89,15 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, CliError> {
     let mut nodes = Vec::new();
     for journal in journals {
         let Some(owed) = journal.read()? else { continue };
+        match refuse_half_exchanged(&state, &owed.instance.data_dir) {
+            Ok(()) => {}
+            // The others are owed theirs all the same.
+            Err(error) if args.all => {
+                session.output.warn(&error.to_string());
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        }
         let _lock = DataDirLock::take(&state, &owed.instance.data_dir)?;
         let recovered = recover(&journal, &session.cancel)?;
         nodes.push(ResumedNode { data_dir: owed.instance.data_dir.display().to_string(), recovered });
