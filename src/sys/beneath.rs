@@ -45,6 +45,12 @@ pub fn open_root(path: &Path) -> io::Result<OwnedFd> {
     Ok(rustix::fs::open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
 }
 
+/// Opens the directory everything shall happen beneath, by a path whose last name somebody else could exchange: a link in
+/// its place is an error.
+pub fn open_root_itself(path: &Path) -> io::Result<OwnedFd> {
+    Ok(rustix::fs::open(path, DIRECTORY, Mode::empty())?)
+}
+
 /// Opens a directory in `dir`; a link in its place is an error.
 pub fn open_dir(dir: impl AsFd, name: &FileName) -> io::Result<OwnedFd> {
     Ok(rustix::fs::openat(dir, name.as_c_str(), DIRECTORY, Mode::empty())?)

@@ -145,6 +145,35 @@ fn in_a_mount_point_the_entries_change_places_and_back() {
 }
 
 #[test]
+fn mounts_are_seen_for_what_they_are() {
+    let test = "node_inside::mounts_are_seen_for_what_they_are";
+    if !node::is_possible() {
+        return skip(test, "only root may run a node as its account");
+    }
+    let (node, desk) = (Node::new("design"), Desk::with_repository());
+    let data_dir = node.data_dir();
+    desk.run(&["backup", data_dir.to_str().unwrap()]).expect_code(0);
+    let mount = |words: &[&str]| Command::new("mount").args(words).status().unwrap().success();
+    let unmount = |path: &Path| assert!(Command::new("umount").arg(path).status().unwrap().success());
+    // The same volume, shown at its own place: no other device number gives it away.
+    let path = data_dir.to_str().unwrap();
+    if !mount(&["--bind", path, path]) {
+        return skip(test, "nothing can be mounted");
+    }
+    let plan = desk.run(&["restore", "latest", "--dry-run"]);
+    unmount(&data_dir);
+    assert!(plan.expect_code(0).out.contains("one by one"));
+    // What is mounted on an entry would be left behind.
+    let datasets = data_dir.join("managed_datasets");
+    assert!(mount(&["-t", "tmpfs", "-o", "size=1m", "tmpfs", datasets.to_str().unwrap()]));
+    let refused = desk.run(&["restore", "latest"]);
+    unmount(&datasets);
+    let refused = refused.expect_code(21);
+    assert!(refused.err.contains("managed_datasets in it is a mount point"), "{}", refused.err);
+    assert!(refused.err.contains("--in-place"), "{}", refused.err);
+}
+
+#[test]
 fn an_empty_mount_point_is_filled() {
     let mounted = match Mounted::new("api") {
         Ok(mounted) => mounted,
@@ -191,7 +220,8 @@ fn killed_between_any_two_moves_it_is_completed_or_undone_by_the_next_call() {
         if kills % 2 == 0 {
             let plan = mounted.restore(&["--dry-run"]).expect_code(0);
             assert!(plan.out.contains("1. complete the exchange"), "{}", plan.out);
-            mounted.restore(&[]).expect_code(0);
+            let done = mounted.restore(&[]).expect_code(0);
+            assert!(done.out.contains("is completed"), "{}", done.out);
             assert_eq!(misses(&good, &data_dir), Vec::<String>::new(), "completed after move {kills}");
             assert_eq!(itself(&data_dir), itself_good);
         }

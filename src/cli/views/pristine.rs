@@ -26,6 +26,7 @@ pub struct PristineView {
     way: Way,
     bytes_needed: u64,
     bytes_free: u64,
+    completed: bool,
     kept: Option<PathBuf>,
     steps: Vec<String>,
     cautions: Vec<String>,
@@ -53,6 +54,7 @@ impl PristineView {
             way: report.way,
             bytes_needed: report.room.needed,
             bytes_free: report.room.free,
+            completed: report.completed,
             kept: report.kept,
             steps: report.steps,
             cautions: report.cautions,
@@ -100,7 +102,11 @@ impl View for PristineView {
         let files = counted(self.files_restored, "file", "files");
         let took = duration(self.total_duration);
         let bytes = ByteCount(self.bytes_restored);
-        text.push_str(&format!("restored {bytes} in {files} to {} in {took}\n", self.data_dir.display()));
+        let data_dir = self.data_dir.display();
+        text.push_str(&match self.completed {
+            true => format!("the interrupted exchange of {data_dir} is completed\n"),
+            false => format!("restored {bytes} in {files} to {data_dir} in {took}\n"),
+        });
         if let Some(kept) = &self.kept {
             text.push_str(&format!(
                 "what it replaced is kept as {}: `--undo` puts it back, `--forget-old` removes it\n",

@@ -2,13 +2,14 @@
 //! else. The old entries are moved away one by one, then the new ones are moved in; the journal knows which of the two is
 //! under way, so that from any moment on it can be completed or turned round.
 
-use std::ffi::OsString;
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::fs::{RenameFlags, renameat, renameat_with};
 use rustix::io::Errno;
 
 use crate::dss::control::swap_journal::{Dress, Phase, Swap, SwapJournal};
@@ -16,8 +17,8 @@ use crate::dss::datadir::ours;
 use crate::dss::restore::error::RestoreError;
 use crate::dss::restore::swap;
 use crate::sys::apply::{Attributes, Origin, apply_open};
-use crate::sys::beneath::open_root;
-use crate::sys::meta::{fstat, xattrs_of_fd};
+use crate::sys::beneath::{FileName, list, open_root_itself};
+use crate::sys::meta::{fstat, lstat_at, xattrs_of_fd};
 
 fn failed(action: &'static str, path: &Path) -> impl Fn(io::Error) -> RestoreError {
     let path = path.to_owned();
@@ -27,7 +28,7 @@ fn failed(action: &'static str, path: &Path) -> impl Fn(io::Error) -> RestoreErr
 /// What a directory has besides its entries.
 pub fn dress_of(path: &Path) -> Result<Dress, RestoreError> {
     let look = || -> io::Result<Dress> {
-        let open = open_root(path)?;
+        let open = open_root_itself(path)?;
         let stat = fstat(&open)?;
         Ok(Dress {
             mode: stat.mode,
@@ -100,25 +101,25 @@ fn make(path: &Path) -> Result<(), RestoreError> {
     }
 }
 
-/// Moves every entry of the node from one directory to the other; durable when this returns.
+/// Moves every entry of the node from one directory to the other; durable when this returns. Both lie in a directory of
+/// another account, so they are held open, and a link in the place of either is an error.
 fn move_entries(from: &Path, to: &Path, phase: Phase) -> Result<(), RestoreError> {
-    let entries = match std::fs::read_dir(from) {
-        Ok(entries) => entries,
+    let source = match open_root_itself(from) {
+        Ok(source) => source,
         // It had moved everything when it was interrupted.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(failed("list", from)(error)),
+        Err(error) => return Err(failed("open", from)(error)),
     };
-    let mut names: Vec<OsString> = Vec::new();
-    for entry in entries {
-        names.push(entry.map_err(failed("list", from))?.file_name());
-    }
+    let target = open_root_itself(to).map_err(failed("open", to))?;
+    let mut names = list(&source).map_err(failed("list", from))?;
     names.retain(|name| !ours::is_ours(name.as_bytes()));
     names.sort_by_key(|name| rank(name.as_bytes(), phase));
     for name in names {
-        rename(&from.join(&name), &to.join(&name))?;
+        let shown = from.join(OsStr::from_bytes(name.as_bytes()));
+        rename(source.as_fd(), target.as_fd(), &name).map_err(failed("move", &shown))?;
     }
-    sync_folder(from)?;
-    sync_folder(to)
+    rustix::fs::fsync(&source).map_err(|error| failed("write out", from)(error.into()))?;
+    rustix::fs::fsync(&target).map_err(|error| failed("write out", to)(error.into()))
 }
 
 /// Half a node must not be started, and must be known for what it is: its programs leave first and come last, and what
@@ -134,19 +135,17 @@ fn rank(name: &[u8], phase: Phase) -> i8 {
 }
 
 /// Nothing is ever replaced: what has the name already was put there by somebody else.
-fn rename(from: &Path, to: &Path) -> Result<(), RestoreError> {
-    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-        Ok(()) => Ok(()),
+fn rename(from: BorrowedFd<'_>, to: BorrowedFd<'_>, name: &FileName) -> io::Result<()> {
+    let name = name.as_c_str();
+    match renameat_with(from, name, to, name, RenameFlags::NOREPLACE) {
         // File systems that cannot promise it.
-        Err(Errno::INVAL | Errno::NOSYS) if to.symlink_metadata().is_err() => {
-            std::fs::rename(from, to).map_err(failed("move", from))
-        }
-        Err(error) => Err(failed("move", from)(error.into())),
+        Err(Errno::INVAL | Errno::NOSYS) if lstat_at(to, name).is_err() => Ok(renameat(from, name, to, name)?),
+        done => Ok(done?),
     }
 }
 
 fn dress(path: &Path, dress: Dress) -> Result<(), RestoreError> {
-    let open = match open_root(path) {
+    let open = match open_root_itself(path) {
         Ok(open) => open,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(failed("open", path)(error)),
@@ -240,10 +239,11 @@ mod tests {
                 Phase::Clearing => (&begun.data_dir, &begun.clear_to),
                 Phase::Filling => (&begun.fill_from, &begun.data_dir),
             };
-            let mut names: Vec<OsString> = fs::read_dir(from).unwrap().flatten().map(|one| one.file_name()).collect();
+            let (source, target) = (open_root_itself(from).unwrap(), open_root_itself(to).unwrap());
+            let mut names = list(&source).unwrap();
             names.retain(|name| !ours::is_ours(name.as_bytes()));
             names.sort_by_key(|name| rank(name.as_bytes(), phase));
-            names.iter().take(moved).for_each(|name| rename(&from.join(name), &to.join(name)).unwrap());
+            names.iter().take(moved).for_each(|name| rename(source.as_fd(), target.as_fd(), name).unwrap());
             self.journal.write(&swap).unwrap();
             swap
         }
@@ -283,10 +283,10 @@ mod tests {
     #[test]
     fn a_turn_that_died_goes_on_either_way() {
         let place = Place::new();
-        let left = place.died(Phase::Filling, 2);
+        let left = place.died(Phase::Filling, ENTRIES.len() - 1);
         // It died when it had turned and moved one entry back.
         let turned = left.turned();
-        rename(&place.data_dir().join("config"), &turned.clear_to.join("config")).ok();
+        fs::rename(place.data_dir().join("config"), turned.clear_to.join("config")).unwrap();
         go_on_with(&place.journal, turned.clone().turned()).unwrap();
         place.is_new();
         let place = Place::new();
@@ -306,6 +306,21 @@ mod tests {
         let left = place.journal.read().unwrap().unwrap();
         go_on_with(&place.journal, left).unwrap();
         place.is_old();
+    }
+
+    #[test]
+    fn a_link_in_the_place_of_either_folder_is_never_followed() {
+        for is_before in [true, false] {
+            let place = Place::new();
+            let elsewhere = place.folder.path().join("elsewhere");
+            fs::create_dir(&elsewhere).unwrap();
+            fs::write(elsewhere.join("precious"), "").unwrap();
+            let linked = if is_before { place.swap().clear_to } else { place.swap().fill_from };
+            let _ = fs::remove_dir_all(&linked);
+            std::os::unix::fs::symlink(&elsewhere, &linked).unwrap();
+            exchange(&place.journal, place.swap()).unwrap_err();
+            assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 1);
+        }
     }
 
     #[test]

@@ -68,6 +68,8 @@ pub struct PristineReport {
     pub way: Way,
     /// What that needed and what there was.
     pub room: Room,
+    /// Whether an exchange was completed that a killed restore had begun: nothing was restored anew.
+    pub completed: bool,
     /// Where the replaced one is kept.
     pub kept: Option<PathBuf>,
     /// What should be known, as sentences.
@@ -115,6 +117,7 @@ pub fn run(
         data_dir: place.data_dir.clone(),
         way: place.way,
         room,
+        completed: unfinished.is_some(),
         kept: None,
         cautions: ready::cautions(record, options),
         files: RestoreReport::default(),

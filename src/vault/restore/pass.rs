@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicU64;
 
 use crate::repo::chunks::ChunkReader;
 use crate::sys::apply::Attributes;
-use crate::sys::beneath::{list, open_root};
+use crate::sys::beneath::{list, open_root, open_root_itself};
 use crate::sys::limits::raise_descriptors;
 use crate::sys::xattr::xattrs_of_fd;
 use crate::vault::VaultError;
@@ -55,7 +55,9 @@ impl Target {
         if !there {
             std::fs::create_dir_all(path).map_err(local("make the target directory"))?;
         }
-        let root = open_root(path).map_err(local("open the target directory"))?;
+        // What stands for another directory is that directory itself, and no link to a third.
+        let open = if options.target_is_subpath { open_root_itself } else { open_root };
+        let root = open(path).map_err(local("open the target directory"))?;
         let existed = there && !list(&root).map_err(local("list the target directory"))?.is_empty();
         let held = xattrs_of_fd(&root).unwrap_or_default();
         let hands_down = held.iter().any(|(name, _)| name == b"system.posix_acl_default");
