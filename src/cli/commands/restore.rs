@@ -25,8 +25,8 @@ Examples:
   dssvault -r /srv/vault restore latest -t /srv/copy --delete --owner current
 
   dssvault -r /srv/vault restore latest --stop --start   a DSS node, to its own place
-  dssvault -r /srv/vault restore latest --data-dir /data2/dss --install-dir /opt/dss-14.3 -n
-  dssvault -r /srv/vault restore latest --drill /scratch/drill   try a copy of it
+  dssvault restore latest --data-dir /data2/dss --install-dir /opt/dss-14.3 --dry-run
+  dssvault restore latest --drill /scratch/drill         try a copy beside production
 
 Files of /data/dss come back as TARGET/data/dss/...; with SNAPSHOT:PATH the content of
 PATH lands directly in TARGET. Exit status 1: something could not be brought back.";

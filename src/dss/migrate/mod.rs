@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::base::id::SnapshotId;
+use crate::base::progress::Event;
 use crate::dss::control::lock::DataDirLock;
 use crate::dss::migrate::ground::{Ground, Questions};
 use crate::dss::migrate::journal::{Journal, Progress};
@@ -194,6 +195,7 @@ impl Attended<'_> {
             let begun_before = progress.state(&step.name) == Some(State::Begun);
             progress.set(&step.name, State::Begun);
             self.journal.write(progress)?;
+            self.context.progress.on(Event::Step { does: &step.says });
             self.take(&step, &progress.plan, begun_before, outcome)?;
             progress.set(&step.name, State::Done);
             self.journal.write(progress)?;

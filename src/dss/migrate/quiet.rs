@@ -30,7 +30,9 @@ pub fn scenarios_off(data_dir: &Path) -> io::Result<Vec<PathBuf>> {
     for path in &off {
         text.push_str(&format!("{}\n", path.display()));
     }
-    note::leave(data_dir, LIST, &text)?;
+    if !off.is_empty() {
+        note::leave(data_dir, LIST, &text)?;
+    }
     Ok(off)
 }
 
