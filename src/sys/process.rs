@@ -97,6 +97,16 @@ pub fn as_account(account: &str, program: &Path, arguments: &[&str]) -> Command 
     command
 }
 
+/// Words as one would type them.
+pub fn line(words: &[String]) -> String {
+    let is_plain = |sign: char| sign.is_ascii_alphanumeric() || "-_./=:,@+%".contains(sign);
+    let shown = |word: &String| {
+        let plain = !word.is_empty() && word.chars().all(is_plain);
+        if plain { word.clone() } else { quoted(word) }
+    };
+    words.iter().map(shown).collect::<Vec<_>>().join(" ")
+}
+
 /// A word as the shell reads it back.
 fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', "'\\''"))
@@ -126,6 +136,12 @@ mod tests {
     fn at_the_limit_it_is_told_so_and_left_alone() {
         let done = run(Command::new("sleep").arg("2"), Duration::from_millis(100)).unwrap();
         assert!(done.status.is_none());
+    }
+
+    #[test]
+    fn a_line_is_quoted_where_it_must_be() {
+        let words = ["/opt/kit/installer.sh", "-d", "/data/my dss", ""].map(str::to_owned);
+        assert_eq!(line(&words), "/opt/kit/installer.sh -d '/data/my dss' ''");
     }
 
     #[test]

@@ -90,6 +90,7 @@ mod layers;
 mod node_backup;
 mod node_cycle;
 mod node_inside;
+mod node_migrate;
 mod node_parts;
 mod node_restore;
 mod node_site_freeze;

@@ -46,6 +46,11 @@ fn ok(command: &mut Command) -> String {
     text(&done.stdout)
 }
 
+/// A first port with nine free ones behind it.
+pub fn free_port() -> u16 {
+    ok(&mut Command::new(kit("freeport"))).trim().parse().unwrap()
+}
+
 impl Node {
     /// An installed node of a type that does not run.
     pub fn new(node_type: &str) -> Self {
@@ -72,8 +77,7 @@ impl Node {
 
     fn made(node_type: &str, folder: TempDir, prepare: impl FnOnce(&Path)) -> Self {
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        let port = ok(&mut Command::new(kit("freeport"))).trim().parse().unwrap();
-        let node = Self { folder, port };
+        let node = Self { folder, port: free_port() };
         ok(Command::new(kit("make")).arg(node.kit("14.2.2")).arg("14.2.2"));
         fs::create_dir(node.data_dir()).unwrap();
         prepare(&node.data_dir());
@@ -100,6 +104,12 @@ impl Node {
 
     pub fn kit(&self, version: &str) -> PathBuf {
         self.folder.path().join(format!("kit-{version}"))
+    }
+
+    /// Another version of the kit beside its own.
+    pub fn unpack(&self, version: &str) -> PathBuf {
+        ok(Command::new(kit("make")).arg(self.kit(version)).arg(version));
+        self.kit(version)
     }
 
     pub fn as_account(&self, program: &Path) -> Command {

@@ -1,13 +1,14 @@
 //! The swap journal: which directory is being exchanged entry by entry, and how far that came. Written and synced before
 //! the first entry is moved, removed after the last: whoever comes next completes it or turns it round.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::base::clock::Timestamp;
 use crate::dss::control::error::ControlError;
 use crate::dss::control::instance::{Instance, key_of};
 use crate::sys::apply::Attributes;
+use crate::sys::durable;
 
 /// What is being done with the entries of the directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -106,14 +107,7 @@ impl SwapJournal {
     }
 
     fn store(&self, swap: &Swap) -> io::Result<()> {
-        let folder = self.path.parent().unwrap_or(Path::new("."));
-        std::fs::create_dir_all(folder)?;
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        serde_json::to_writer_pretty(&mut file, swap)?;
-        file.flush()?;
-        file.as_file().sync_all()?;
-        file.persist(&self.path)?;
-        std::fs::File::open(folder)?.sync_all()
+        durable::replace(&self.path, &serde_json::to_vec_pretty(swap)?)
     }
 
     /// What has begun; `None` if nothing has. A journal nobody can read is an error: somebody must look.

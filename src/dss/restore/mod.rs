@@ -8,8 +8,8 @@ mod kept;
 mod place;
 mod project;
 mod ready;
-mod stale;
-mod swap;
+pub(in crate::dss) mod stale;
+pub(in crate::dss) mod swap;
 mod unfinished;
 
 use std::path::PathBuf;
@@ -37,7 +37,7 @@ use crate::vault::{Context, VaultError};
 
 pub use error::RestoreError;
 pub use kept::{Undone, forget_old, undo};
-pub use place::{Place, Room, Way};
+pub use place::{Place, Room, Way, kit_version};
 pub use project::{Part, Project, classes, project};
 
 /// How a node is brought back.
