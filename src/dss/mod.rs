@@ -5,5 +5,6 @@ pub mod backup;
 pub mod control;
 pub mod datadir;
 pub mod inspect;
+pub mod jobs;
 pub mod restore;
 pub mod running;

@@ -88,6 +88,7 @@ mod keys_unlock;
 mod kit_contract;
 mod layers;
 mod node_backup;
+mod node_jobs;
 mod node_restore;
 mod restore_damage;
 mod restore_existing;

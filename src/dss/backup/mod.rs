@@ -4,6 +4,7 @@ mod consistency;
 mod error;
 mod frozen;
 mod members;
+mod pip;
 mod stopped;
 
 use std::path::{Path, PathBuf};
@@ -16,12 +17,15 @@ use crate::dss::control::journal::StopJournal;
 use crate::dss::control::lock::DataDirLock;
 use crate::dss::control::proc;
 use crate::dss::control::recover::{Recovered, recover};
+use crate::dss::control::rotation;
 use crate::dss::datadir::DataDir;
 use crate::dss::datadir::databases::DatabaseKind;
 use crate::dss::datadir::exclusion::{Exclusion, Wish};
 use crate::dss::datadir::facts::Facts;
 use crate::dss::datadir::host::Host;
+use crate::dss::datadir::node::NodeType;
 use crate::dss::inspect::as_on_disk;
+use crate::dss::jobs::{Inquiry, OnWork};
 use crate::repo::Repository;
 use crate::repo::snapshot::NodeRecord;
 use crate::vault::Context;
@@ -37,6 +41,9 @@ pub const HOST: &str = "host";
 /// The facts, in `host/`.
 pub const FACTS_FILE: &str = "inspect.json";
 
+/// What is installed in the Python environments, in `host/`: `pip/builtin.txt`, `pip/code-envs/NAME.txt`.
+pub const PIP: &str = "pip";
+
 /// How a node is backed up, besides what every backup is asked.
 #[derive(Debug, Clone)]
 pub struct NodeOptions {
@@ -48,6 +55,12 @@ pub struct NodeOptions {
     pub consistency: Asked,
     /// Whether a node may be backed up without its databases on a server.
     pub without_databases: bool,
+    /// Whether an API node is taken out of rotation before the stop, and how long its load balancers are given.
+    pub rolling: Option<Duration>,
+    /// What is done about work that a stop would kill.
+    pub on_work: OnWork,
+    /// How that work is looked for.
+    pub inquiry: Inquiry,
     /// How long it may be down.
     pub max_downtime: Duration,
     /// How long it is waited for its health.
@@ -93,9 +106,16 @@ pub fn run(
     let asked = if dry_run { Asked::Live } else { options.consistency };
     let choice = consistency::choose(asked, evidence.running(), &evidence, candidate)?;
     let wish = as_on_disk(&below(&options.wish, &root), &root);
-    let exclusion = Exclusion::new(&wish, &facts.situation());
-    let record = record(&facts, &exclusion, options);
-    let mut subject = Subject { repository, root, facts, instance, exclusion, options, context, record };
+    let mut exclusion = Exclusion::new(&wish, &facts.situation());
+    if options.rolling.is_some() && !rotation::is_out(&root) {
+        // What is there for the time of the backup would keep a restored node out of rotation.
+        exclusion.patterns.push(format!("/{}", rotation::FILE));
+    }
+    let mut record = record(&facts, &exclusion, options);
+    // Before the volume is frozen or the node stopped: nobody should wait for it then.
+    let packages = if dry_run { Vec::new() } else { pip::freeze_all(&instance, context.cancel) };
+    record.caveats.extend(pip::caveat(&packages));
+    let mut subject = Subject { repository, root, facts, instance, exclusion, packages, options, context, record };
     let backup = match choice {
         Choice::Plain => stopped::read_stopped(&mut subject)?,
         Choice::Stop => stopped::stop_and_read(&mut subject, &mut warnings)?,
@@ -115,6 +135,7 @@ struct Subject<'s> {
     facts: Facts,
     instance: Instance,
     exclusion: Exclusion,
+    packages: Vec<pip::PackageList>,
     options: &'s NodeOptions,
     context: Context<'s>,
     record: NodeRecord,
@@ -183,6 +204,9 @@ fn pay_debts(state: &Path, instance: &Instance, context: Context<'_>) -> Result<
 }
 
 fn refuse_trouble(facts: &Facts, options: &NodeOptions) -> Result<(), NodeError> {
+    if options.rolling.is_some() && facts.node_type != NodeType::Api {
+        return Err(NodeError::NotRolling { node_type: facts.node_type.to_string() });
+    }
     let external: Vec<&str> = facts
         .databases
         .iter()

@@ -4,8 +4,11 @@ use crate::dss::backup::Subject;
 use crate::dss::backup::error::NodeError;
 use crate::dss::control::evidence::Running;
 use crate::dss::control::proc;
+use crate::dss::control::service::Service;
 use crate::dss::control::window::{StopWindow, WindowOptions};
 use crate::dss::datadir::databases::DatabaseKind;
+use crate::dss::jobs::{self, JobsError, NodeWatch, OnWork};
+use crate::dss::running::RunningJob;
 use crate::repo::snapshot::{Consistency, Manifest, NodeRecord};
 use crate::vault::VaultError;
 use crate::vault::backup::{BackupReport, Steward};
@@ -37,16 +40,21 @@ pub fn stop_and_read(subject: &mut Subject<'_>, warnings: &mut Vec<String>) -> R
         program: subject.options.program.clone(),
     };
     let subject = &*subject;
+    // What must fail fails before hours of reading.
+    Service::of(&subject.instance)?;
+    let work = Work::of(subject);
+    warnings.extend(work.begin()?);
     let window = StopWindow::new(&subject.instance, options, subject.clock(), subject.context.cancel);
-    let mut steward = Stopping { window, record: subject.record.clone(), error: None };
+    let mut steward = Stopping { window, work, record: subject.record.clone(), notebooks: Vec::new(), error: None };
     let report = subject.back_up(&subject.root, &mut steward);
-    let Stopping { mut window, error, .. } = steward;
+    let Stopping { mut window, notebooks, error, .. } = steward;
+    warnings.extend(notebooks.iter().map(|notebook| format!("{notebook} had a kernel, which ended with the stop")));
     if window.has_expired() && report.is_err() {
         window.settle()?;
         return Err(NodeError::Downtime { seconds: subject.options.max_downtime.as_secs() });
     }
     if let Some(error) = error {
-        return Err(error.into());
+        return Err(error);
     }
     let settled = window.settle()?;
     if let Some(why) = &settled.unhealthy {
@@ -86,16 +94,46 @@ impl Steward for Live<'_> {
     }
 }
 
+/// The work in a node that is to be stopped.
+struct Work<'w> {
+    subject: &'w Subject<'w>,
+    on_work: OnWork,
+}
+
+impl<'w> Work<'w> {
+    fn of(subject: &'w Subject<'w>) -> Self {
+        Self { subject, on_work: subject.options.on_work }
+    }
+
+    fn watch(&self) -> NodeWatch<'w> {
+        let Subject { instance, facts, options, context, .. } = self.subject;
+        NodeWatch::new(instance, &facts.node_type, &options.inquiry, self.subject.clock(), context.cancel)
+    }
+
+    /// Before the first pass; gives what should be known.
+    fn begin(&self) -> Result<Option<String>, JobsError> {
+        let seen = jobs::begin(self.on_work, &mut self.watch())?;
+        Ok(seen.blind.map(ToOwned::to_owned))
+    }
+
+    /// Right before the stop; gives the notebooks that it ends.
+    fn end(&self) -> Result<Vec<RunningJob>, JobsError> {
+        jobs::until_idle(self.on_work, &mut self.watch(), self.subject.context.cancel)
+    }
+}
+
 struct Stopping<'w> {
     window: StopWindow<'w>,
+    work: Work<'w>,
     record: NodeRecord,
+    notebooks: Vec<RunningJob>,
     /// Why it could not be stopped or started, which the engine cannot carry.
-    error: Option<crate::dss::control::ControlError>,
+    error: Option<NodeError>,
 }
 
 impl Stopping<'_> {
-    fn failed(&mut self, error: crate::dss::control::ControlError) -> VaultError {
-        self.error = Some(error);
+    fn failed(&mut self, error: impl Into<NodeError>) -> VaultError {
+        self.error = Some(error.into());
         VaultError::Interrupted
     }
 }
@@ -106,6 +144,15 @@ impl Steward for Stopping<'_> {
     }
 
     fn rest(&mut self) -> Result<(), VaultError> {
+        match self.work.end() {
+            Ok(notebooks) => self.notebooks = notebooks,
+            Err(error) => return Err(self.failed(error)),
+        }
+        if let Some(pause) = self.work.subject.options.rolling
+            && let Err(error) = self.window.leave_rotation(pause)
+        {
+            return Err(self.failed(error));
+        }
         self.window.open().map_err(|error| self.failed(error))
     }
 

@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use crate::base::cancel::Cancel;
+use crate::dss::control::http::{self, Question};
 use crate::dss::control::instance::Instance;
 
 /// One question.
@@ -27,11 +28,19 @@ pub fn wait(instance: &Instance, limit: Duration, cancel: &Cancel) -> Result<(),
 }
 
 fn ask(base: u16, is_api: bool) -> Result<(), String> {
-    let path = if is_api { "isAlive" } else { "dip/api/ping" };
-    let url = format!("http://127.0.0.1:{}/{path}", base.saturating_add(1));
-    let agent: ureq::Agent = ureq::Agent::config_builder().timeout_global(Some(TIMEOUT)).build().into();
-    agent.get(&url).call().map_err(|error| format!("{url}: {error}"))?;
+    ping(base, is_api)?;
     let front = SocketAddr::from(([127, 0, 0, 1], base));
     TcpStream::connect_timeout(&front, TIMEOUT).map_err(|error| format!("port {base}: {error}"))?;
     Ok(())
+}
+
+/// Whether the main process answers and says that all is well: also how an API node says that it serves.
+pub fn ping(base: u16, is_api: bool) -> Result<(), String> {
+    let path = if is_api { "isAlive" } else { "dip/api/ping" };
+    let url = format!("http://127.0.0.1:{}/{path}", base.saturating_add(1));
+    let answer = http::get(&Question { url: &url, bearer: None, ca: None, limit: TIMEOUT });
+    match answer.map_err(|error| error.to_string())?.status {
+        200..=299 => Ok(()),
+        status => Err(format!("{url}: status {status}")),
+    }
 }
