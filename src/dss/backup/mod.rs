@@ -3,6 +3,7 @@
 mod consistency;
 mod error;
 mod frozen;
+mod left_out;
 mod members;
 mod pip;
 mod stopped;
@@ -18,6 +19,7 @@ use crate::dss::control::lock::DataDirLock;
 use crate::dss::control::proc;
 use crate::dss::control::recover::{Recovered, recover};
 use crate::dss::control::rotation;
+use crate::dss::control::service::Service;
 use crate::dss::datadir::DataDir;
 use crate::dss::datadir::databases::DatabaseKind;
 use crate::dss::datadir::exclusion::{Exclusion, Wish};
@@ -25,7 +27,7 @@ use crate::dss::datadir::facts::Facts;
 use crate::dss::datadir::host::Host;
 use crate::dss::datadir::node::NodeType;
 use crate::dss::inspect::as_on_disk;
-use crate::dss::jobs::{Inquiry, OnWork};
+use crate::dss::jobs::{self, Inquiry, NodeWatch, OnWork};
 use crate::repo::Repository;
 use crate::repo::snapshot::NodeRecord;
 use crate::vault::Context;
@@ -105,13 +107,22 @@ pub fn run(
     // Nothing is stopped, frozen or stored to tell what would be stored.
     let asked = if dry_run { Asked::Live } else { options.consistency };
     let choice = consistency::choose(asked, evidence.running(), &evidence, candidate)?;
+    if matches!(choice, Choice::Stop) {
+        // What must fail fails before hours of reading.
+        Service::of(&instance)?;
+        let clock = &*repository.seams.clock;
+        let mut watch = NodeWatch::new(&instance, &facts.node_type, &options.inquiry, clock, context.cancel);
+        warnings.extend(jobs::begin(options.on_work, &mut watch)?.blind.map(ToOwned::to_owned));
+    }
     let wish = as_on_disk(&below(&options.wish, &root), &root);
     let mut exclusion = Exclusion::new(&wish, &facts.situation());
+    let (left_out, idle) = left_out::weigh(&root, &facts.situation(), &exclusion, context.cancel)?;
+    warnings.extend(idle);
     if options.rolling.is_some() && !rotation::is_out(&root) {
         // What is there for the time of the backup would keep a restored node out of rotation.
         exclusion.patterns.push(format!("/{}", rotation::FILE));
     }
-    let mut record = record(&facts, &exclusion, options);
+    let mut record = NodeRecord { left_out: Some(left_out), ..record(&facts, &exclusion, options) };
     // Before the volume is frozen or the node stopped: nobody should wait for it then.
     let packages = if dry_run { Vec::new() } else { pip::freeze_all(&instance, context.cancel) };
     record.caveats.extend(pip::caveat(&packages));
@@ -154,6 +165,12 @@ impl Subject<'_> {
             options.node = Some(label(&self.facts));
         }
         Ok(backup::run_attended(self.repository, &[source], &options, self.context, steward)?)
+    }
+
+    /// Sees what is at work in the node.
+    fn watch(&self) -> NodeWatch<'_> {
+        let (inquiry, cancel) = (&self.options.inquiry, self.context.cancel);
+        NodeWatch::new(&self.instance, &self.facts.node_type, inquiry, self.clock(), cancel)
     }
 
     fn clock(&self) -> &dyn Clock {

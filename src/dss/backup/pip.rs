@@ -143,7 +143,10 @@ impl Runner {
         };
         // Neither our environment nor the account's settings: what counts is what is installed.
         command.env_clear().current_dir("/");
-        command.env("PATH", "/usr/local/bin:/usr/bin:/bin").env("HOME", "/nonexistent").env("LC_ALL", "C.UTF-8");
+        command
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin")
+            .env("HOME", "/nonexistent")
+            .env("LC_ALL", "C.UTF-8");
         command.env("PIP_CONFIG_FILE", "/dev/null").env("PIP_NO_INPUT", "1").env("PIP_DISABLE_PIP_VERSION_CHECK", "1");
         // Asking must leave no compiled files behind.
         command.env("PYTHONDONTWRITEBYTECODE", "1").env("PYTHONNOUSERSITE", "1");

@@ -4,10 +4,9 @@ use crate::dss::backup::Subject;
 use crate::dss::backup::error::NodeError;
 use crate::dss::control::evidence::Running;
 use crate::dss::control::proc;
-use crate::dss::control::service::Service;
 use crate::dss::control::window::{StopWindow, WindowOptions};
 use crate::dss::datadir::databases::DatabaseKind;
-use crate::dss::jobs::{self, JobsError, NodeWatch, OnWork};
+use crate::dss::jobs;
 use crate::dss::running::RunningJob;
 use crate::repo::snapshot::{Consistency, Manifest, NodeRecord};
 use crate::vault::VaultError;
@@ -25,10 +24,11 @@ pub fn read_stopped(subject: &mut Subject<'_>) -> Result<BackupReport, NodeError
 
 /// Reads a node that runs, as it is.
 pub fn read_live(subject: &mut Subject<'_>) -> Result<BackupReport, NodeError> {
-    if subject.facts.databases.iter().any(|database| database.kind == DatabaseKind::Embedded) {
+    let embedded = subject.facts.databases.iter().any(|database| database.kind == DatabaseKind::Embedded);
+    if embedded {
         subject.record.caveats.push("H2 databases are not guaranteed: they were read while DSS could write".to_owned());
     }
-    subject.back_up(&subject.root, &mut Live { record: &subject.record })
+    subject.back_up(&subject.root, &mut Live { record: &subject.record, embedded })
 }
 
 /// Stops it between two passes.
@@ -40,12 +40,8 @@ pub fn stop_and_read(subject: &mut Subject<'_>, warnings: &mut Vec<String>) -> R
         program: subject.options.program.clone(),
     };
     let subject = &*subject;
-    // What must fail fails before hours of reading.
-    Service::of(&subject.instance)?;
-    let work = Work::of(subject);
-    warnings.extend(work.begin()?);
     let window = StopWindow::new(&subject.instance, options, subject.clock(), subject.context.cancel);
-    let mut steward = Stopping { window, work, record: subject.record.clone(), notebooks: Vec::new(), error: None };
+    let mut steward = Stopping { window, subject, record: subject.record.clone(), notebooks: Vec::new(), error: None };
     let report = subject.back_up(&subject.root, &mut steward);
     let Stopping { mut window, notebooks, error, .. } = steward;
     warnings.extend(notebooks.iter().map(|notebook| format!("{notebook} had a kernel, which ended with the stop")));
@@ -84,9 +80,17 @@ impl Steward for Still<'_> {
 
 struct Live<'s> {
     record: &'s NodeRecord,
+    /// Whether it has H2 databases.
+    embedded: bool,
 }
 
 impl Steward for Live<'_> {
+    /// The walk has one order, so databases cannot come last in it. A second pass reads again only what changed during
+    /// the first: a living database is read in that short time, close to all that belongs to it.
+    fn has_two_passes(&self) -> bool {
+        self.embedded
+    }
+
     fn testify(&mut self, manifest: &mut Manifest) -> Result<(), VaultError> {
         manifest.consistency = Consistency::Live;
         manifest.dss = Some(Box::new(self.record.clone()));
@@ -94,37 +98,9 @@ impl Steward for Live<'_> {
     }
 }
 
-/// The work in a node that is to be stopped.
-struct Work<'w> {
-    subject: &'w Subject<'w>,
-    on_work: OnWork,
-}
-
-impl<'w> Work<'w> {
-    fn of(subject: &'w Subject<'w>) -> Self {
-        Self { subject, on_work: subject.options.on_work }
-    }
-
-    fn watch(&self) -> NodeWatch<'w> {
-        let Subject { instance, facts, options, context, .. } = self.subject;
-        NodeWatch::new(instance, &facts.node_type, &options.inquiry, self.subject.clock(), context.cancel)
-    }
-
-    /// Before the first pass; gives what should be known.
-    fn begin(&self) -> Result<Option<String>, JobsError> {
-        let seen = jobs::begin(self.on_work, &mut self.watch())?;
-        Ok(seen.blind.map(ToOwned::to_owned))
-    }
-
-    /// Right before the stop; gives the notebooks that it ends.
-    fn end(&self) -> Result<Vec<RunningJob>, JobsError> {
-        jobs::until_idle(self.on_work, &mut self.watch(), self.subject.context.cancel)
-    }
-}
-
 struct Stopping<'w> {
     window: StopWindow<'w>,
-    work: Work<'w>,
+    subject: &'w Subject<'w>,
     record: NodeRecord,
     notebooks: Vec<RunningJob>,
     /// Why it could not be stopped or started, which the engine cannot carry.
@@ -132,6 +108,16 @@ struct Stopping<'w> {
 }
 
 impl Stopping<'_> {
+    /// What comes before the stop: nothing is at work, and nobody is sent here any more.
+    fn prepare(&mut self) -> Result<(), NodeError> {
+        let options = self.subject.options;
+        self.notebooks = jobs::until_idle(options.on_work, &mut self.subject.watch(), self.subject.context.cancel)?;
+        if let Some(pause) = options.rolling {
+            self.window.leave_rotation(pause)?;
+        }
+        Ok(())
+    }
+
     fn failed(&mut self, error: impl Into<NodeError>) -> VaultError {
         self.error = Some(error.into());
         VaultError::Interrupted
@@ -144,15 +130,7 @@ impl Steward for Stopping<'_> {
     }
 
     fn rest(&mut self) -> Result<(), VaultError> {
-        match self.work.end() {
-            Ok(notebooks) => self.notebooks = notebooks,
-            Err(error) => return Err(self.failed(error)),
-        }
-        if let Some(pause) = self.work.subject.options.rolling
-            && let Err(error) = self.window.leave_rotation(pause)
-        {
-            return Err(self.failed(error));
-        }
+        self.prepare().map_err(|error| self.failed(error))?;
         self.window.open().map_err(|error| self.failed(error))
     }
 

@@ -63,7 +63,7 @@ pub fn rejoin(data_dir: &Path) -> Result<(), ControlError> {
 /// Waits until the node says that it does not serve, and then for its load balancers to have heard.
 pub fn drain(instance: &Instance, pause: Duration, cancel: &Cancel) -> Result<(), ControlError> {
     let since = Instant::now();
-    while instance.base_port.is_some_and(|base| health::ping(base, true).is_ok()) {
+    while instance.base_port.is_some_and(health::serves) {
         if since.elapsed() >= SEEN_LIMIT {
             let data_dir = instance.data_dir.clone();
             return Err(ControlError::StillServing { data_dir, seconds: SEEN_LIMIT.as_secs() });
