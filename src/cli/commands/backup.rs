@@ -290,7 +290,7 @@ mod tests {
 
     fn args(line: &str) -> Args {
         match Cli::try_parse_from(line.split(' ')).unwrap().command {
-            Command::Backup(args) => args,
+            Command::Backup(args) => *args,
             other => panic!("{other:?}"),
         }
     }
