@@ -21,7 +21,7 @@ Examples:
   dssvault -r /srv/vault backup /data/dss
   dssvault -r /srv/vault backup /data/dss /etc --exclude '*.tmp' --exclude-caches -x
   dssvault -r /srv/vault backup /data/dss --consistency stopped --exclude-class logs
-  dssvault -r /srv/vault backup /data/dss --consistency stopped --dss-key-file /etc/dss.key
+  dssvault -r /srv/vault backup /data/dss --consistency stopped --dss-key-file dss.key
   dssvault -r /srv/vault backup -n -v /data/dss         only tell what would be stored
   mysqldump shop | dssvault -r /srv/vault backup - --stdin-name shop.sql
   dssvault -r /srv/vault backup --command 'pg_dump runtime' --stdin-name runtime.sql

@@ -19,7 +19,7 @@ Examples:
   dssvault inspect /data/dss --no-sizes                    do not walk through all of it
   dssvault inspect /data/dss --exclude-class logs,temp     what would that leave out?
   dssvault inspect /mnt/old/data/dss --host-root /mnt/old  the disk of another machine
-  dssvault inspect /data/dss --jobs --dss-key-file /etc/dss.key    what would a stop kill?
+  dssvault inspect /data/dss --jobs                        what would a stop kill?
   dssvault inspect /data/dss --json | jq '.facts.databases'
 
 Nothing is changed, started or stopped, and no repository is needed.";

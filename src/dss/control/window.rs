@@ -52,6 +52,8 @@ pub struct StopWindow<'w> {
     cancel: &'w Cancel,
     journal: StopJournal,
     guard: Option<Guard>,
+    /// Asked for once: sudo may have to ask a directory service.
+    service: Option<Service<'w>>,
     /// Whether it was taken out of rotation here and not put back yet.
     is_out: bool,
     /// When the window began.
@@ -74,6 +76,7 @@ impl<'w> StopWindow<'w> {
             clock,
             cancel,
             guard: None,
+            service: None,
             is_out: false,
             since: None,
             deadline: None,
@@ -129,7 +132,7 @@ impl<'w> StopWindow<'w> {
         if self.cancel.is_requested() {
             return Err(ControlError::Interrupted);
         }
-        let service = Service::of(self.instance)?;
+        let service = self.service.insert(Service::of(self.instance)?).clone();
         self.post_guard()?;
         self.note(Phase::Stopping)?;
         self.stopped_at = Some(Instant::now());
@@ -149,7 +152,8 @@ impl<'w> StopWindow<'w> {
         self.deadline = None;
         // A journal that cannot be written now still says that a start is owed.
         let _ = self.note(Phase::Starting);
-        self.starting = Some(Service::of(self.instance).and_then(|service| service.begin_start()));
+        let service = self.service.clone().map_or_else(|| Service::of(self.instance), Ok);
+        self.starting = Some(service.and_then(|service| service.begin_start()));
     }
 
     /// Waits until it answers, and says how it went. `Err`: it could not be started; the journal keeps saying so.
