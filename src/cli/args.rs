@@ -78,7 +78,7 @@ pub enum Command {
     /// Make a new repository
     Init(init::Args),
     /// Store files, directories or a stream as a new snapshot
-    Backup(backup::Args),
+    Backup(Box<backup::Args>),
     /// List snapshots
     #[command(visible_alias = "list")]
     Snapshots(snapshots::Args),
@@ -115,7 +115,7 @@ impl Command {
     pub(super) fn run(self, session: &Session) -> Result<Outcome, CliError> {
         match self {
             Self::Init(args) => init::run(args, session),
-            Self::Backup(args) => backup::run(args, session),
+            Self::Backup(args) => backup::run(*args, session),
             Self::Snapshots(args) => snapshots::run(args, session),
             Self::Restore(args) => restore::run(args, session),
             Self::Ls(args) => ls::run(args, session),

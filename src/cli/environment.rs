@@ -16,6 +16,8 @@ pub const PASSWORD_COMMAND: &str = "DSSVAULT_PASSWORD_COMMAND";
 pub const NEW_PASSWORD: &str = "DSSVAULT_NEW_PASSWORD";
 /// The cache folder.
 pub const CACHE_DIR: &str = "DSSVAULT_CACHE_DIR";
+/// Names a file that holds a key of DSS's public API.
+pub const DSS_KEY_FILE: &str = "DSSVAULT_DSS_KEY_FILE";
 /// What is logged, in the notation of `tracing` (`debug`, `dssvault::vault=trace`).
 pub const LOG: &str = "DSSVAULT_LOG";
 

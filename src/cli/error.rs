@@ -8,6 +8,7 @@ use crate::cli::exit;
 use crate::dss::backup::NodeError;
 use crate::dss::control::ControlError;
 use crate::dss::datadir::error::DatadirError;
+use crate::dss::jobs::JobsError;
 use crate::dss::migrate::MigrateError;
 use crate::dss::restore::RestoreError;
 use crate::repo::RepoError;
@@ -64,6 +65,12 @@ impl CliError {
 
 impl From<ControlError> for CliError {
     fn from(error: ControlError) -> Self {
+        Self::Node(error.into())
+    }
+}
+
+impl From<JobsError> for CliError {
+    fn from(error: JobsError) -> Self {
         Self::Node(error.into())
     }
 }

@@ -10,6 +10,7 @@ use crate::cli::error::{CliError, Fault};
 use crate::dss::backup::NodeError;
 use crate::dss::control::ControlError;
 use crate::dss::datadir::error::DatadirError;
+use crate::dss::jobs::JobsError;
 use crate::dss::migrate::MigrateError;
 use crate::dss::restore::RestoreError;
 use crate::repo::RepoError;
@@ -138,10 +139,13 @@ fn code_of_node(error: &NodeError) -> u8 {
         NodeError::Vault(cause) => code_of_vault(cause),
         NodeError::Control(ControlError::Busy { .. }) => BUSY,
         NodeError::Control(ControlError::Interrupted) => INTERRUPTED,
-        NodeError::Control(_) | NodeError::Freeze(_) => FAILED,
+        NodeError::Jobs(JobsError::Interrupted) => INTERRUPTED,
+        NodeError::Jobs(JobsError::NoKey { .. }) => USAGE,
+        NodeError::Control(_) | NodeError::Freeze(_) | NodeError::Jobs(_) => FAILED,
         NodeError::Downtime { .. } | NodeError::StartedMeanwhile { .. } => FAILED,
         NodeError::NotUnasked { .. } | NodeError::Unclear { .. } => REFUSED,
-        NodeError::Databases { .. } | NodeError::Nested { .. } | NodeError::HalfExchanged { .. } => REFUSED,
+        NodeError::Databases { .. } | NodeError::Nested { .. } => REFUSED,
+        NodeError::HalfExchanged { .. } | NodeError::NotRolling { .. } => REFUSED,
     }
 }
 

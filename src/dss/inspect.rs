@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::base::cancel::Cancel;
+use crate::base::clock::Clock;
 use crate::dss::control::instance::Instance;
 use crate::dss::control::proc;
 use crate::dss::datadir::DataDir;
@@ -13,7 +14,8 @@ use crate::dss::datadir::exclusion::{Exclusion, Wish, spelled_as_on_disk};
 use crate::dss::datadir::facts::Facts;
 use crate::dss::datadir::host::Host;
 use crate::dss::datadir::inventory::{self, Inventory};
-use crate::dss::running::{Running, RunningJob};
+use crate::dss::jobs::{Inquiry, JobsError, Lookout, NodeWatch};
+use crate::dss::running::{RunState, Running, RunningJob};
 use crate::sys::pattern::PatternSet;
 
 /// What to look at.
@@ -32,8 +34,10 @@ pub struct InspectReport {
     pub facts: Facts,
     /// Whether DSS runs, and what says so; `None` if nobody looked.
     pub running: Option<Running>,
-    /// What is at work in it; `None` if nobody asked.
+    /// What is at work in it; `None` if nobody asked, or it is not known.
     pub jobs: Option<Vec<RunningJob>>,
+    /// Why that is not known, or may lack something.
+    pub jobs_note: Option<String>,
     /// What a backup would leave out.
     pub exclusion: Exclusion,
     /// What it weighs; `None` if nobody asked.
@@ -50,7 +54,30 @@ pub fn run(path: &Path, host: &Host, options: &InspectOptions, cancel: &Cancel) 
     let inventory = options.sizes.then(weigh).transpose()?;
     // The processes of another machine cannot be seen from here.
     let running = host.is_this_machine().then(|| Running::from(&proc::look(&Instance::new(&root, &facts))));
-    Ok(InspectReport { facts, running, jobs: None, exclusion, inventory })
+    Ok(InspectReport { facts, running, jobs: None, jobs_note: None, exclusion, inventory })
+}
+
+impl InspectReport {
+    /// Looks also for what is at work. In a node that is stopped nothing is.
+    pub fn add_work(&mut self, inquiry: &Inquiry, clock: &dyn Clock, cancel: &Cancel) -> Result<(), JobsError> {
+        match &self.running {
+            None => {
+                self.jobs_note = Some("what runs on another machine cannot be seen from here".to_owned());
+                return Ok(());
+            }
+            Some(running) if running.state == RunState::Stopped => {
+                self.jobs = Some(Vec::new());
+                return Ok(());
+            }
+            Some(_) => {}
+        }
+        let instance = Instance::new(Path::new(&self.facts.path), &self.facts);
+        let seen = NodeWatch::new(&instance, &self.facts.node_type, inquiry, clock, cancel).look()?;
+        self.jobs_note = seen.unknown.clone().or(seen.blind.map(ToOwned::to_owned));
+        // A part of it would be taken for all of it.
+        self.jobs = seen.unknown.is_none().then_some(seen.work);
+        Ok(())
+    }
 }
 
 /// The wish with names spelled as the directory has them.

@@ -5,6 +5,7 @@ pub mod backup;
 pub mod control;
 pub mod datadir;
 pub mod inspect;
+pub mod jobs;
 pub mod migrate;
 pub mod restore;
 pub mod running;

@@ -40,14 +40,51 @@ pub struct Running {
 /// A piece of work that stopping DSS would kill.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunningJob {
-    /// `job`, `scenario`, `task` or `notebook`.
-    pub kind: String,
+    /// What it is.
+    pub kind: WorkKind,
     /// The project it belongs to.
     pub project: Option<String>,
     /// Its id in DSS.
     pub id: String,
-    /// How it was found: the API, a process, a job folder.
-    pub found_by: String,
+    /// How it was found.
+    pub found_by: FoundBy,
+}
+
+/// Kinds of work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WorkKind {
+    /// A job: datasets being built.
+    Job,
+    /// A scenario.
+    Scenario,
+    /// Any other long task.
+    Task,
+    /// The kernel of a notebook. These live for weeks (DSS docs, operations/processes): nobody waits for them.
+    Notebook,
+}
+
+/// Who told of a piece of work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FoundBy {
+    /// DSS itself, asked with a key.
+    Api,
+    /// Its folder, in which files change.
+    JobFolder,
+}
+
+impl std::fmt::Display for RunningJob {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let kind = match self.kind {
+            WorkKind::Job => "job",
+            WorkKind::Scenario => "scenario",
+            WorkKind::Task => "task",
+            WorkKind::Notebook => "notebook",
+        };
+        let project = self.project.as_ref().map(|project| format!(" of {project}")).unwrap_or_default();
+        write!(f, "{kind} {}{project}", self.id)
+    }
 }
 
 impl From<&control::Evidence> for Running {

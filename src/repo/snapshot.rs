@@ -207,6 +207,24 @@ pub struct NodeRecord {
     /// What a restore must know: `H2 not guaranteed`, databases that are not in the snapshot.
     #[n(12)]
     pub caveats: Vec<String>,
+    /// What the exclusions left out of each class; `None` if nobody weighed it.
+    #[n(14)]
+    pub left_out: Option<Vec<LeftOut>>,
+}
+
+/// What was left out of a class of content.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, serde::Serialize)]
+#[cbor(map)]
+pub struct LeftOut {
+    /// The class.
+    #[n(0)]
+    pub class: String,
+    /// Regular files.
+    #[n(1)]
+    pub files: u64,
+    /// Their bytes, holes left out.
+    #[n(2)]
+    pub bytes: u64,
 }
 
 /// What stands under a snapshot's name.

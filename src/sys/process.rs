@@ -60,6 +60,62 @@ pub fn run(command: &mut Command, limit: Duration) -> io::Result<Finished> {
     start(command)?.wait(limit)
 }
 
+/// What a program wrote.
+#[derive(Debug)]
+pub struct Captured {
+    /// How it ended; `None` if it was ended at the limit, or because nobody wants it any more.
+    pub status: Option<ExitStatus>,
+    /// Standard output; `None` if it is longer than was asked for.
+    pub stdout: Option<Vec<u8>>,
+    /// The end of standard error, as text.
+    pub stderr: String,
+}
+
+/// Runs a program that may be ended at any time, for what it writes to standard output, at most `bytes_max`. At the
+/// limit, or when `is_wanted` says no, it is killed with all it started in its process group.
+pub fn capture(
+    command: &mut Command,
+    limit: Duration,
+    bytes_max: u64,
+    is_wanted: &dyn Fn() -> bool,
+) -> io::Result<Captured> {
+    use std::os::unix::process::CommandExt;
+    let (mut out, mut err) = (tempfile::tempfile()?, tempfile::tempfile()?);
+    without_secrets(command).process_group(0).stdin(Stdio::null()).stdout(out.try_clone()?).stderr(err.try_clone()?);
+    let mut child = command.spawn()?;
+    let since = Instant::now();
+    let status = loop {
+        match child.try_wait()? {
+            Some(status) => break Some(status),
+            None if since.elapsed() >= limit || !is_wanted() => {
+                kill_group(&mut child)?;
+                break None;
+            }
+            None => std::thread::sleep(POLL),
+        }
+    };
+    let stdout = if out.seek(SeekFrom::End(0))? > bytes_max { None } else { Some(tail(&mut out, bytes_max)?) };
+    let stderr = String::from_utf8_lossy(&tail(&mut err, OUTPUT_BYTES)?).trim().to_owned();
+    Ok(Captured { status, stdout, stderr })
+}
+
+fn kill_group(child: &mut std::process::Child) -> io::Result<()> {
+    if let Some(group) = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw) {
+        // It may have ended at this very moment.
+        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+    }
+    child.wait().map(|_| ())
+}
+
+/// The last bytes of a file.
+fn tail(file: &mut File, bytes_max: u64) -> io::Result<Vec<u8>> {
+    let length = file.seek(SeekFrom::End(0))?;
+    file.seek(SeekFrom::Start(length.saturating_sub(bytes_max)))?;
+    let mut bytes = Vec::new();
+    file.take(bytes_max).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 /// Takes from its environment what opens the repository.
 fn without_secrets(command: &mut Command) -> &mut Command {
     for name in ["DSSVAULT_PASSWORD", "DSSVAULT_NEW_PASSWORD"] {
@@ -78,33 +134,37 @@ impl Started {
                 None => std::thread::sleep(POLL),
             }
         };
-        let length = self.output.seek(SeekFrom::End(0))?;
-        self.output.seek(SeekFrom::Start(length.saturating_sub(OUTPUT_BYTES)))?;
-        let mut output = Vec::new();
-        self.output.take(OUTPUT_BYTES).read_to_end(&mut output)?;
+        let output = tail(&mut self.output, OUTPUT_BYTES)?;
         Ok(Finished { status, output: String::from_utf8_lossy(&output).trim().to_owned() })
     }
 }
 
-/// A command that runs `program` as another account, in a login session of it: with its own environment and the limits
+/// The words that run `program` as another account, in a login session of it: with its own environment and the limits
 /// set for it. Only root may.
-pub fn as_account(account: &str, program: &Path, arguments: &[&str]) -> Command {
+pub fn login_words(account: &str, program: &Path, arguments: &[&str]) -> Vec<String> {
     let words = std::iter::once(program.to_string_lossy()).chain(arguments.iter().map(|word| (*word).into()));
     let line: Vec<String> = words.map(|word| quoted(&word)).collect();
-    let mut command = Command::new("runuser");
-    command.args(["--login", "--shell", "/bin/sh", account, "--command", &format!("exec {}", line.join(" "))]);
-    command.current_dir("/");
+    let line = format!("exec {}", line.join(" "));
+    ["runuser", "--login", "--shell", "/bin/sh", account, "--command", &line].map(ToOwned::to_owned).to_vec()
+}
+
+/// A command of these words, run in the root directory.
+pub fn command(words: &[String]) -> Command {
+    let (program, arguments) = words.split_first().map_or(("false", &[][..]), |(first, rest)| (first.as_str(), rest));
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir("/");
     command
+}
+
+/// A word as one would type it: quoted only where it must be.
+fn shown_word(word: &str) -> String {
+    let plain = |sign: char| sign.is_alphanumeric() || "-_./=:,@+%".contains(sign);
+    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { quoted(word) }
 }
 
 /// Words as one would type them.
 pub fn line(words: &[String]) -> String {
-    let is_plain = |sign: char| sign.is_ascii_alphanumeric() || "-_./=:,@+%".contains(sign);
-    let shown = |word: &String| {
-        let plain = !word.is_empty() && word.chars().all(is_plain);
-        if plain { word.clone() } else { quoted(word) }
-    };
-    words.iter().map(shown).collect::<Vec<_>>().join(" ")
+    words.iter().map(|word| shown_word(word)).collect::<Vec<_>>().join(" ")
 }
 
 /// A word as the shell reads it back.
@@ -142,6 +202,35 @@ mod tests {
     fn a_line_is_quoted_where_it_must_be() {
         let words = ["/opt/kit/installer.sh", "-d", "/data/my dss", ""].map(str::to_owned);
         assert_eq!(line(&words), "/opt/kit/installer.sh -d '/data/my dss' ''");
+    }
+
+    #[test]
+    fn what_is_captured_is_parted_and_bounded() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "printf 12345; echo why >&2; exit 3"]);
+        let done = capture(&mut command, Duration::from_secs(5), 5, &|| true).unwrap();
+        assert_eq!((done.stdout.as_deref(), done.stderr.as_str()), (Some(&b"12345"[..]), "why"));
+        assert_eq!(done.status.and_then(|status| status.code()), Some(3));
+        assert!(capture(&mut command, Duration::from_secs(5), 4, &|| true).unwrap().stdout.is_none());
+    }
+
+    #[test]
+    fn a_captured_program_is_ended_with_its_children_at_the_limit_and_when_nobody_wants_it() {
+        let line = "sleep 987 & echo $!; wait";
+        for (limit, wanted) in [(Duration::from_millis(300), true), (Duration::from_secs(60), false)] {
+            let begun = Instant::now();
+            let is_wanted = || wanted || begun.elapsed() < Duration::from_millis(300);
+            let done = capture(Command::new("sh").args(["-c", line]), limit, 100, &is_wanted).unwrap();
+            assert!(done.status.is_none() && begun.elapsed() < Duration::from_secs(10));
+            let child = String::from_utf8(done.stdout.unwrap()).unwrap();
+            let state = || std::fs::read_to_string(format!("/proc/{}/stat", child.trim())).unwrap_or_default();
+            // The kernel takes its time to end what was killed.
+            let is_over = || state().is_empty() || state().contains(") Z ");
+            while !is_over() && begun.elapsed() < Duration::from_secs(20) {
+                std::thread::sleep(POLL);
+            }
+            assert!(is_over(), "{}", state());
+        }
     }
 
     #[test]

@@ -127,7 +127,7 @@ fn the_json_keeps_its_names() {
     let keys = |value: &serde_json::Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     assert_eq!(
         keys(&report),
-        ["facts", "running", "jobs", "exclusion", "inventory"].map(str::to_owned).as_slice().sorted()
+        ["facts", "running", "jobs", "jobs_note", "exclusion", "inventory"].map(str::to_owned).as_slice().sorted()
     );
     let database = report["facts"]["databases"][1].clone();
     assert_eq!(database["server"]["hosts"][0], serde_json::json!({"host": "db1.corp", "port": 5432}));

@@ -43,13 +43,13 @@ const DOORS: &[(&str, &[&str])] = &[
     ("indicatif", &["cli/progress.rs"]),
     ("java_properties", &["dss/datadir/properties.rs"]),
     ("nix", &["sys/"]),
-    ("percent_encoding", &["dss/datadir/jdbc.rs"]),
+    ("percent_encoding", &["dss/control/http.rs", "dss/datadir/jdbc.rs"]),
     ("rpassword", &["app/", "cli/"]),
     ("shlex", &["dss/datadir/shell.rs"]),
     ("signal_hook", &["cli/"]),
     ("sled", &["repo/index/cache.rs"]),
     ("tar", &["vault/dump.rs"]),
-    ("ureq", &["dss/control/"]),
+    ("ureq", &["dss/control/http.rs"]),
     ("zstd", &["codec/compress.rs"]),
 ];
 

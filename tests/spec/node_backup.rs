@@ -162,6 +162,43 @@ fn classes_are_left_out_and_their_folders_are_kept() {
 }
 
 #[test]
+fn what_is_left_out_is_weighed_and_an_exclusion_that_fits_nothing_is_told() {
+    let (node, desk) =
+        or_skip!(stopped("design"), "what_is_left_out_is_weighed_and_an_exclusion_that_fits_nothing_is_told");
+    for (name, bytes) in [("tmp/a", 1000), ("jobs/P/J/output.log", 300), ("uploads/u/b.csv", 70), ("uploads/c", 5)] {
+        let path = node.data_dir().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, "x".repeat(bytes)).unwrap();
+    }
+    let left_out = |more: &[&str]| {
+        let done = back_up(&desk, &node, &[&["--json"], more].concat()).expect_code(0);
+        let summary = done.json_lines().pop().unwrap();
+        let classes = summary["dss"]["left_out"].as_array().unwrap().clone();
+        let told = |class: &serde_json::Value| {
+            format!("{} {} {}", class["class"].as_str().unwrap(), class["files"], class["bytes"])
+        };
+        (classes.iter().map(told).collect::<Vec<_>>(), done.err)
+    };
+    let (classes, said) = left_out(&[]);
+    assert_eq!((classes.as_slice(), said.contains("fits nothing")), (&["temp 1 1000".to_owned()][..], false), "{said}");
+    let (classes, said) = left_out(&["--exclude", "*.csv", "--exclude", "/misspelt", "--exclude-class", "ignorable"]);
+    assert_eq!(classes, ["essential 1 70", "temp 1 1000"], "{said}");
+    assert!(said.contains("exclusion `/misspelt` fits nothing") && !said.contains("`*.csv`"), "{said}");
+    let (classes, _) = left_out(&["--preset", "full"]);
+    assert!(classes.is_empty(), "{classes:?}");
+}
+
+#[test]
+fn read_live_what_changed_during_the_first_pass_is_read_again() {
+    let (node, desk) = or_skip!(running("design"), "read_live_what_changed_during_the_first_pass_is_read_again");
+    fs::write(node.data_dir().join("uploads/large"), vec![7; 30 << 20]).unwrap();
+    let done = back_up(&desk, &node, &["--consistency", "live", "--json"]).expect_code(0);
+    let summary = done.json_lines().pop().unwrap();
+    let count = |name: &str| summary[name].as_u64().unwrap();
+    assert!(count("files_read") > count("total_files_processed"), "{summary}");
+}
+
+#[test]
 fn two_nodes_on_one_machine_are_two_nodes() {
     let (first, desk) = or_skip!(stopped("design"), "two_nodes_on_one_machine_are_two_nodes");
     let second = Node::new("design");

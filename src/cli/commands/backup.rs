@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::base::clock::Timestamp;
 use crate::cli::classes::ClassArgs;
+use crate::cli::dss_api::DssApiArgs;
 use crate::cli::error::CliError;
 use crate::cli::exit::Outcome;
 use crate::cli::lists;
@@ -12,6 +13,7 @@ use crate::cli::session::Session;
 use crate::cli::views::backup::BackupView;
 use crate::dss::backup::{Asked, NodeOptions, refuse_half_exchanged};
 use crate::dss::datadir::DataDir;
+use crate::dss::jobs::OnWork;
 use crate::fsnap::{Options, SiteCommands};
 use crate::vault::backup::{self, BackupOptions, Source};
 
@@ -21,6 +23,7 @@ Examples:
   dssvault -r /srv/vault backup /data/dss /etc --exclude '*.tmp' --exclude-caches -x
   dssvault -r /srv/vault backup /data/dss --consistency stopped --exclude-class logs
   dssvault backup /data/dss --freeze-command /opt/freeze --thaw-command /opt/thaw
+  dssvault -r /srv/vault backup /data/dss --consistency stopped --dss-key-file dss.key
   dssvault -r /srv/vault backup -n -v /data/dss         only tell what would be stored
   mysqldump shop | dssvault -r /srv/vault backup - --stdin-name shop.sql
   dssvault -r /srv/vault backup --command 'pg_dump runtime' --stdin-name runtime.sql
@@ -89,6 +92,8 @@ pub struct Args {
     #[command(flatten)]
     node: NodeArgs,
     #[command(flatten)]
+    api: DssApiArgs,
+    #[command(flatten)]
     classes: ClassArgs,
 }
 
@@ -100,6 +105,13 @@ struct NodeArgs {
     /// what changed since a first pass; `frozen`; `live`: H2 databases may be torn
     #[arg(long, value_name = "MODE", default_value = "auto", hide_possible_values = true)]
     consistency: ConsistencyWord,
+    /// Running work before a stop: `wait`, `wait=2h`, `refuse` or `ignore` it, which kills it
+    #[arg(long, value_name = "WHAT", default_value = "wait=30m")]
+    jobs: OnWork,
+    /// Take an API node out of its load balancers before the stop, and give them so long [30s]
+    #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "30s",
+          value_parser = span)]
+    rolling: Option<Duration>,
     /// Start it after this time even if not everything was read; there is no snapshot then
     #[arg(long, value_name = "TIME", default_value = "15m", value_parser = span)]
     max_downtime: Duration,
@@ -240,6 +252,10 @@ impl NodeArgs {
 
 fn run_node(path: &Path, args: Args, session: &Session) -> Result<Outcome, CliError> {
     let (node, classes) = (args.node.clone(), args.classes.clone());
+    let inquiry = args.api.clone().inquiry()?;
+    if node.rolling.is_some() && node.consistency.0 != Asked::Stopped {
+        return Err(CliError::usage("`--rolling` is for a node that is stopped", "say `--consistency stopped` too"));
+    }
     let backup = args.options()?;
     let program = std::env::current_exe().map_err(|source| CliError::File {
         action: "find",
@@ -251,6 +267,9 @@ fn run_node(path: &Path, args: Args, session: &Session) -> Result<Outcome, CliEr
         backup,
         consistency: node.consistency.0,
         without_databases: node.database.is_some(),
+        rolling: node.rolling,
+        on_work: node.jobs,
+        inquiry,
         max_downtime: node.max_downtime,
         health_limit: node.health_timeout,
         freezing: node.freezing()?,
@@ -308,7 +327,7 @@ mod tests {
 
     fn args(line: &str) -> Args {
         match Cli::try_parse_from(line.split(' ')).unwrap().command {
-            Command::Backup(args) => args,
+            Command::Backup(args) => *args,
             other => panic!("{other:?}"),
         }
     }

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
+use crate::base::clock::SystemClock;
 use crate::cli::classes::ClassArgs;
+use crate::cli::dss_api::DssApiArgs;
 use crate::cli::error::CliError;
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
@@ -17,6 +19,7 @@ Examples:
   dssvault inspect /data/dss --no-sizes                    do not walk through all of it
   dssvault inspect /data/dss --exclude-class logs,temp     what would that leave out?
   dssvault inspect /mnt/old/data/dss --host-root /mnt/old  the disk of another machine
+  dssvault inspect /data/dss --jobs                        what would a stop kill?
   dssvault inspect /data/dss --json | jq '.facts.databases'
 
 Nothing is changed, started or stopped, and no repository is needed.";
@@ -42,13 +45,23 @@ pub struct Args {
     /// Look for /etc, the kit and everything else outside below this directory
     #[arg(long, value_name = "DIR")]
     host_root: Option<PathBuf>,
+    /// Tell also what is at work: jobs, scenarios, long tasks, notebooks
+    #[arg(long)]
+    jobs: bool,
+    #[command(flatten)]
+    api: DssApiArgs,
 }
 
 /// Looks.
 pub fn run(args: Args, session: &Session) -> Result<Outcome, CliError> {
     let options = InspectOptions { wish: args.classes.wish(args.exclude), sizes: args.sizes || !args.no_sizes };
     let host = Host::new(args.host_root);
-    let report = inspect::run(&args.data_dir, &host, &options, &session.cancel)?;
+    // A key that cannot be used is told before anything is walked through.
+    let inquiry = if args.jobs { Some(args.api.inquiry()?) } else { None };
+    let mut report = inspect::run(&args.data_dir, &host, &options, &session.cancel)?;
+    if let Some(inquiry) = &inquiry {
+        report.add_work(inquiry, &SystemClock, &session.cancel)?;
+    }
     for idle in report.inventory.iter().flat_map(|inventory| &inventory.idle) {
         let path = printable(report.facts.path.as_bytes());
         session.output.warn(&format!("the exclusion `{}` fits nothing in {path}", printable(idle.as_bytes())));

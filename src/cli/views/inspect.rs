@@ -16,7 +16,7 @@ use crate::dss::datadir::jdbc::PasswordKind;
 use crate::dss::datadir::outside::{Outside, OutsideKind};
 use crate::dss::datadir::service::Manager;
 use crate::dss::inspect::InspectReport;
-use crate::dss::running::RunState;
+use crate::dss::running::{FoundBy, RunState};
 
 mod sizes;
 
@@ -138,11 +138,15 @@ fn state(page: &mut Page, report: &InspectReport) {
             page.line("", &format!("{}: {}", evidence.sign, evidence.detail));
         }
     }
-    let jobs = report.jobs.iter().flatten().map(|job| {
-        let project = job.project.as_ref().map(|project| format!("{project} ")).unwrap_or_default();
-        format!("{} {project}{} (by {})", job.kind, job.id, job.found_by)
+    let nothing = report.jobs.as_ref().is_some_and(Vec::is_empty).then(|| "nothing that could be seen".to_owned());
+    let jobs = report.jobs.iter().flatten().map(|job| match job.found_by {
+        FoundBy::Api => job.to_string(),
+        FoundBy::JobFolder => format!("{job}: files in its folder change"),
     });
-    page.section("at work", jobs);
+    let unknown = report.jobs.is_none() && report.jobs_note.is_some();
+    let mark = if unknown { "not known: " } else { "" };
+    let note = report.jobs_note.iter().map(|note| format!("{mark}{note}"));
+    page.section("at work", nothing.into_iter().chain(jobs).chain(note));
 }
 
 fn concerns(page: &mut Page, facts: &Facts) {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::base::hint::Hint;
 use crate::dss::control::ControlError;
 use crate::dss::datadir::error::DatadirError;
+use crate::dss::jobs::JobsError;
 use crate::fsnap::FsnapError;
 use crate::vault::VaultError;
 
@@ -17,6 +18,9 @@ pub enum NodeError {
     /// Stopping, starting, or looking whether it runs.
     #[error(transparent)]
     Control(#[from] ControlError),
+    /// What is at work in it.
+    #[error(transparent)]
+    Jobs(#[from] JobsError),
     /// Freezing its volume.
     #[error(transparent)]
     Freeze(#[from] FsnapError),
@@ -42,6 +46,12 @@ pub enum NodeError {
     Databases {
         /// What describes it.
         described_in: String,
+    },
+    /// Only API nodes stand behind load balancers that ask them.
+    #[error("only API nodes can be taken out of rotation; this is a {node_type} node")]
+    NotRolling {
+        /// What it is.
+        node_type: String,
     },
     /// Repository and data directory lie in each other.
     #[error("the repository {} and the data directory {} lie in each other", repository.display(), data_dir.display())]
@@ -78,8 +88,9 @@ impl NodeError {
     pub fn is_refusal(&self) -> bool {
         match self {
             Self::NotUnasked { .. } | Self::Unclear { .. } | Self::Databases { .. } | Self::Nested { .. } => true,
-            Self::HalfExchanged { .. } => true,
+            Self::NotRolling { .. } | Self::HalfExchanged { .. } => true,
             Self::Control(cause) => cause.is_refusal(),
+            Self::Jobs(cause) => cause.is_refusal(),
             Self::Freeze(cause) => matches!(cause, FsnapError::NotCovered { .. } | FsnapError::NoProvider { .. }),
             Self::Datadir(_) | Self::Vault(_) | Self::Downtime { .. } | Self::StartedMeanwhile { .. } => false,
         }
@@ -91,6 +102,7 @@ impl Hint for NodeError {
         match self {
             Self::Datadir(cause) => cause.hint(),
             Self::Control(cause) => cause.hint(),
+            Self::Jobs(cause) => cause.hint(),
             Self::Freeze(cause) => cause.hint(),
             Self::Vault(cause) => cause.hint(),
             Self::NotUnasked { .. } => Some(
@@ -102,6 +114,7 @@ impl Hint for NodeError {
             Self::Databases { .. } => {
                 Some("dump it beside and say `--database none`: the snapshot will tell that it lacks it".to_owned())
             }
+            Self::NotRolling { .. } => Some("leave `--rolling` out".to_owned()),
             Self::Nested { .. } => Some("put the repository on another volume".to_owned()),
             Self::HalfExchanged { snapshot, .. } => Some(format!(
                 "`dssvault restore {snapshot}` completes it, `dssvault restore {snapshot} --undo` puts it back"

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use crate::dss::backup::error::NodeError;
-use crate::dss::backup::{DATADIR, FACTS_FILE, HOST, Subject};
+use crate::dss::backup::pip::PackageList;
+use crate::dss::backup::{DATADIR, FACTS_FILE, HOST, PIP, Subject};
 use crate::dss::datadir::outside::OutsideKind;
 use crate::repo::snapshot::Member;
 use crate::vault::VaultError;
@@ -18,6 +19,8 @@ const ALWAYS: [&str; 1] = ["/etc/os-release"];
 /// The parts besides the data directory. What was made for the snapshot goes when this goes.
 pub struct Members {
     made: TempDir,
+    /// Whether package lists are among it.
+    has_lists: bool,
     outside: Vec<PathBuf>,
 }
 
@@ -29,13 +32,15 @@ impl Members {
         let made = tempfile::Builder::new().prefix("host-").tempdir_in(state).map_err(local)?;
         let facts = serde_json::to_vec_pretty(&subject.facts).map_err(|error| local(io::Error::other(error)))?;
         std::fs::write(made.path().join(FACTS_FILE), facts).map_err(local)?;
+        write_lists(&made.path().join(PIP), &subject.packages).map_err(local)?;
+        let has_lists = !subject.packages.is_empty();
         let kept = |kind| matches!(kind, OutsideKind::Boot | OutsideKind::SecurityConfig | OutsideKind::Sudoers);
         let named = subject.facts.outside.iter().filter(|outside| kept(outside.kind) && outside.exists == Some(true));
         let always = ALWAYS.iter().map(PathBuf::from).filter(|path| path.exists());
         let mut outside: Vec<PathBuf> = named.map(|outside| PathBuf::from(&outside.path)).chain(always).collect();
         outside.extend(subject.options.include_host.iter().cloned());
         outside.retain(|path| path.is_absolute());
-        Ok(Self { made, outside })
+        Ok(Self { made, has_lists, outside })
     }
 
     /// The tree: the data directory, read at `read_from`, and the rest.
@@ -46,6 +51,9 @@ impl Members {
         }
         let mut host = Upper { place: self.made.path().to_owned(), names: machine.names };
         host.add(Path::new(FACTS_FILE));
+        if self.has_lists {
+            host.add(Path::new(PIP));
+        }
         let mut root = Upper::new("/");
         root.names.insert(DATADIR.as_bytes().to_vec(), Root::Moved(read_from.to_owned()));
         root.names.insert(HOST.as_bytes().to_vec(), Root::Upper(host));
@@ -54,4 +62,13 @@ impl Members {
         members.extend(self.outside.iter().map(|path| Member { kind: HOST.to_owned(), name: shown(path) }));
         Source::Assembled(Assembled { name: data_dir.to_owned(), members, root })
     }
+}
+
+fn write_lists(folder: &Path, lists: &[PackageList]) -> io::Result<()> {
+    for list in lists {
+        let path = folder.join(&list.place);
+        std::fs::create_dir_all(path.parent().unwrap_or(folder))?;
+        std::fs::write(path, &list.text)?;
+    }
+    Ok(())
 }

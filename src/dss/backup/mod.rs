@@ -3,7 +3,9 @@
 mod consistency;
 mod error;
 mod frozen;
+mod left_out;
 mod members;
+mod pip;
 mod stopped;
 
 use std::path::{Path, PathBuf};
@@ -17,6 +19,7 @@ use crate::dss::control::journal::StopJournal;
 use crate::dss::control::lock::DataDirLock;
 use crate::dss::control::proc;
 use crate::dss::control::recover::{Recovered, recover};
+use crate::dss::control::rotation;
 use crate::dss::control::service::Service;
 use crate::dss::control::swap_journal::SwapJournal;
 use crate::dss::datadir::DataDir;
@@ -25,8 +28,10 @@ use crate::dss::datadir::databases::DatabaseKind;
 use crate::dss::datadir::exclusion::{Exclusion, Wish};
 use crate::dss::datadir::facts::Facts;
 use crate::dss::datadir::host::Host;
+use crate::dss::datadir::node::NodeType;
 use crate::dss::datadir::ours;
 use crate::dss::inspect::as_on_disk;
+use crate::dss::jobs::{self, Inquiry, NodeWatch, OnWork};
 use crate::repo::Repository;
 use crate::repo::snapshot::NodeRecord;
 use crate::vault::Context;
@@ -42,6 +47,9 @@ pub const HOST: &str = "host";
 /// The facts, in `host/`.
 pub const FACTS_FILE: &str = "inspect.json";
 
+/// What is installed in the Python environments, in `host/`: `pip/builtin.txt`, `pip/code-envs/NAME.txt`.
+pub const PIP: &str = "pip";
+
 /// How a node is backed up, besides what every backup is asked.
 #[derive(Debug, Clone)]
 pub struct NodeOptions {
@@ -53,6 +61,12 @@ pub struct NodeOptions {
     pub consistency: Asked,
     /// Whether a node may be backed up without its databases on a server.
     pub without_databases: bool,
+    /// Whether an API node is taken out of rotation before the stop, and how long its load balancers are given.
+    pub rolling: Option<Duration>,
+    /// What is done about work that a stop would kill.
+    pub on_work: OnWork,
+    /// How that work is looked for.
+    pub inquiry: Inquiry,
     /// How long it may be down.
     pub max_downtime: Duration,
     /// How long it is waited for its health.
@@ -99,13 +113,25 @@ pub fn run(
     let asked = if dry_run { Asked::Live } else { options.consistency };
     let choice = consistency::choose(asked, evidence.running(), &evidence, candidate)?;
     if matches!(choice, Choice::Stop) {
-        // Said before the first pass is read, not after.
+        // What must fail fails before hours of reading.
         Service::of(&instance)?;
+        let clock = &*repository.seams.clock;
+        let mut watch = NodeWatch::new(&instance, &facts.node_type, &options.inquiry, clock, context.cancel);
+        warnings.extend(jobs::begin(options.on_work, &mut watch)?.blind.map(ToOwned::to_owned));
     }
     let wish = as_on_disk(&below(&options.wish, &root), &root);
-    let exclusion = Exclusion::new(&wish, &facts.situation());
-    let record = record(&facts, &exclusion, options);
-    let mut subject = Subject { repository, root, facts, instance, exclusion, options, context, record };
+    let mut exclusion = Exclusion::new(&wish, &facts.situation());
+    let (left_out, idle) = left_out::weigh(&root, &facts.situation(), &exclusion, context.cancel)?;
+    warnings.extend(idle);
+    if options.rolling.is_some() && !rotation::is_out(&root) {
+        // What is there for the time of the backup would keep a restored node out of rotation.
+        exclusion.patterns.push(format!("/{}", rotation::FILE));
+    }
+    let mut record = NodeRecord { left_out: Some(left_out), ..record(&facts, &exclusion, options) };
+    // Before the volume is frozen or the node stopped: nobody should wait for it then.
+    let packages = if dry_run { Vec::new() } else { pip::freeze_all(&instance, context.cancel) };
+    record.caveats.extend(pip::caveat(&packages));
+    let mut subject = Subject { repository, root, facts, instance, exclusion, packages, options, context, record };
     let backup = match choice {
         Choice::Plain => stopped::read_stopped(&mut subject)?,
         Choice::Stop => stopped::stop_and_read(&mut subject, &mut warnings)?,
@@ -131,6 +157,7 @@ struct Subject<'s> {
     facts: Facts,
     instance: Instance,
     exclusion: Exclusion,
+    packages: Vec<pip::PackageList>,
     options: &'s NodeOptions,
     context: Context<'s>,
     record: NodeRecord,
@@ -149,6 +176,12 @@ impl Subject<'_> {
             options.node = Some(label(&self.facts));
         }
         Ok(backup::run_attended(self.repository, &[source], &options, self.context, steward)?)
+    }
+
+    /// Sees what is at work in the node.
+    fn watch(&self) -> NodeWatch<'_> {
+        let (inquiry, cancel) = (&self.options.inquiry, self.context.cancel);
+        NodeWatch::new(&self.instance, &self.facts.node_type, inquiry, self.clock(), cancel)
     }
 
     fn clock(&self) -> &dyn Clock {
@@ -208,6 +241,9 @@ pub fn refuse_half_exchanged(state: &Path, path: &Path) -> Result<(), NodeError>
 }
 
 fn refuse_trouble(facts: &Facts, options: &NodeOptions) -> Result<(), NodeError> {
+    if options.rolling.is_some() && facts.node_type != NodeType::Api {
+        return Err(NodeError::NotRolling { node_type: facts.node_type.to_string() });
+    }
     let external: Vec<&str> = facts
         .databases
         .iter()

@@ -6,6 +6,8 @@ use crate::dss::control::evidence::Running;
 use crate::dss::control::proc;
 use crate::dss::control::window::{StopWindow, WindowOptions};
 use crate::dss::datadir::databases::DatabaseKind;
+use crate::dss::jobs;
+use crate::dss::running::RunningJob;
 use crate::repo::snapshot::{Consistency, Manifest, NodeRecord};
 use crate::vault::VaultError;
 use crate::vault::backup::{BackupReport, Steward};
@@ -22,10 +24,11 @@ pub fn read_stopped(subject: &mut Subject<'_>) -> Result<BackupReport, NodeError
 
 /// Reads a node that runs, as it is.
 pub fn read_live(subject: &mut Subject<'_>) -> Result<BackupReport, NodeError> {
-    if subject.facts.databases.iter().any(|database| database.kind == DatabaseKind::Embedded) {
+    let embedded = subject.facts.databases.iter().any(|database| database.kind == DatabaseKind::Embedded);
+    if embedded {
         subject.record.caveats.push("H2 databases are not guaranteed: they were read while DSS could write".to_owned());
     }
-    subject.back_up(&subject.root, &mut Live { record: &subject.record })
+    subject.back_up(&subject.root, &mut Live { record: &subject.record, embedded })
 }
 
 /// Stops it between two passes.
@@ -38,15 +41,16 @@ pub fn stop_and_read(subject: &mut Subject<'_>, warnings: &mut Vec<String>) -> R
     };
     let subject = &*subject;
     let window = StopWindow::new(&subject.instance, options, subject.clock(), subject.context.cancel);
-    let mut steward = Stopping { window, record: subject.record.clone(), error: None };
+    let mut steward = Stopping { window, subject, record: subject.record.clone(), notebooks: Vec::new(), error: None };
     let report = subject.back_up(&subject.root, &mut steward);
-    let Stopping { mut window, error, .. } = steward;
+    let Stopping { mut window, notebooks, error, .. } = steward;
+    warnings.extend(notebooks.iter().map(|notebook| format!("{notebook} had a kernel, which ended with the stop")));
     if window.has_expired() && report.is_err() {
         window.settle()?;
         return Err(NodeError::Downtime { seconds: subject.options.max_downtime.as_secs() });
     }
     if let Some(error) = error {
-        return Err(error.into());
+        return Err(error);
     }
     let settled = window.settle()?;
     if let Some(why) = &settled.unhealthy {
@@ -76,9 +80,17 @@ impl Steward for Still<'_> {
 
 struct Live<'s> {
     record: &'s NodeRecord,
+    /// Whether it has H2 databases.
+    embedded: bool,
 }
 
 impl Steward for Live<'_> {
+    /// The walk has one order, so databases cannot come last in it. A second pass reads again only what changed during
+    /// the first: a living database is read in that short time, close to all that belongs to it.
+    fn has_two_passes(&self) -> bool {
+        self.embedded
+    }
+
     fn testify(&mut self, manifest: &mut Manifest) -> Result<(), VaultError> {
         manifest.consistency = Consistency::Live;
         manifest.dss = Some(Box::new(self.record.clone()));
@@ -88,14 +100,26 @@ impl Steward for Live<'_> {
 
 struct Stopping<'w> {
     window: StopWindow<'w>,
+    subject: &'w Subject<'w>,
     record: NodeRecord,
+    notebooks: Vec<RunningJob>,
     /// Why it could not be stopped or started, which the engine cannot carry.
-    error: Option<crate::dss::control::ControlError>,
+    error: Option<NodeError>,
 }
 
 impl Stopping<'_> {
-    fn failed(&mut self, error: crate::dss::control::ControlError) -> VaultError {
-        self.error = Some(error);
+    /// What comes before the stop: nothing is at work, and nobody is sent here any more.
+    fn prepare(&mut self) -> Result<(), NodeError> {
+        let options = self.subject.options;
+        self.notebooks = jobs::until_idle(options.on_work, &mut self.subject.watch(), self.subject.context.cancel)?;
+        if let Some(pause) = options.rolling {
+            self.window.leave_rotation(pause)?;
+        }
+        Ok(())
+    }
+
+    fn failed(&mut self, error: impl Into<NodeError>) -> VaultError {
+        self.error = Some(error.into());
         VaultError::Interrupted
     }
 }
@@ -106,6 +130,7 @@ impl Steward for Stopping<'_> {
     }
 
     fn rest(&mut self) -> Result<(), VaultError> {
+        self.prepare().map_err(|error| self.failed(error))?;
         self.window.open().map_err(|error| self.failed(error))
     }
 

@@ -17,12 +17,14 @@ pub enum ControlError {
         holder: String,
     },
     /// This account may not stop and start it.
-    #[error("only root or the account `{owner}` may stop and start the node in {}", data_dir.display())]
+    #[error("this account may not stop and start the node in {}", data_dir.display())]
     NotAllowed {
         /// The directory.
         data_dir: PathBuf,
         /// Its owner.
         owner: String,
+        /// The line of sudo's rules that would allow it, where a unit of systemd owns the node.
+        sudo_rule: Option<String>,
     },
     /// What stops and starts it is not there.
     #[error("{} leads nowhere: the node in {} can be neither stopped nor started", program.display(), data_dir.display())]
@@ -59,6 +61,14 @@ pub enum ControlError {
         seconds: u64,
         /// What was seen.
         evidence: Evidence,
+    },
+    /// An API node that was taken out of rotation says that it serves.
+    #[error("the API node in {} still says that it serves {seconds} s after it was taken out of rotation", data_dir.display())]
+    StillServing {
+        /// The directory.
+        data_dir: PathBuf,
+        /// The limit.
+        seconds: u64,
     },
     /// A file of ours could not be written or read.
     #[error("cannot {action} {}: {source}", path.display())]
@@ -99,6 +109,9 @@ impl Hint for ControlError {
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Busy { .. } => "wait for it to end, or end it; then try again".to_owned(),
+            Self::NotAllowed { sudo_rule: Some(rule), .. } => {
+                format!("run as root, or add this line with `visudo -f /etc/sudoers.d/dssvault`: {rule}")
+            }
             Self::NotAllowed { owner, .. } => format!("run as root or as `{owner}`, or use `--consistency live`"),
             Self::Unclear { .. } => {
                 "run as root to see more, stop or start the node by hand, or use `--consistency live`".to_owned()
@@ -113,6 +126,9 @@ impl Hint for ControlError {
                  `dssvault resume {}`",
                 data_dir.display()
             ),
+            Self::StillServing { .. } => {
+                "take it out of the load balancer by hand, and back it up without `--rolling`".to_owned()
+            }
             Self::Local { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
                 "run as root, or as the account that owns the data directory".to_owned()
             }

@@ -77,7 +77,7 @@ impl Instance {
     }
 }
 
-/// sd_booted(3).
-fn systemd_runs() -> bool {
+/// Whether systemd is the init of this machine: sd_booted(3).
+pub fn systemd_runs() -> bool {
     Path::new("/run/systemd/system").is_dir()
 }

@@ -13,6 +13,8 @@ use crate::sys::durable;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
+    /// It runs, and is being taken out of rotation.
+    Leaving,
     /// It was told to stop, or is about to be.
     Stopping,
     /// It was proven stopped.
@@ -32,6 +34,9 @@ pub struct Owed {
     pub since: i64,
     /// The process that stopped it.
     pub pid: u32,
+    /// Whether it was taken out of rotation, and must be put back.
+    #[serde(default)]
+    pub out_of_rotation: bool,
 }
 
 /// The journal of one node, a file in the state folder of this machine: never in a cache, which may be deleted, nor in
@@ -63,8 +68,15 @@ impl StopJournal {
     }
 
     /// Notes, durably, that a node is owed a start.
-    pub fn write(&self, instance: &Instance, phase: Phase, since: Timestamp) -> Result<(), ControlError> {
-        let owed = Owed { instance: instance.clone(), phase, since: since.seconds, pid: std::process::id() };
+    pub fn write(
+        &self,
+        instance: &Instance,
+        phase: Phase,
+        since: Timestamp,
+        out_of_rotation: bool,
+    ) -> Result<(), ControlError> {
+        let (since, pid) = (since.seconds, std::process::id());
+        let owed = Owed { instance: instance.clone(), phase, since, pid, out_of_rotation };
         self.store(&owed).map_err(|error| ControlError::local("write the stop journal", &self.path, error))
     }
 
@@ -136,14 +148,21 @@ mod tests {
         let journal = StopJournal::of(state.path(), &instance());
         assert_eq!(journal.read().unwrap(), None);
         let now = Timestamp { seconds: 5, nanos: 0 };
-        journal.write(&instance(), Phase::Stopping, now).unwrap();
-        journal.write(&instance(), Phase::Stopped, now).unwrap();
+        journal.write(&instance(), Phase::Stopping, now, true).unwrap();
+        journal.write(&instance(), Phase::Stopped, now, false).unwrap();
         let owed = journal.read().unwrap().unwrap();
         assert_eq!((owed.phase, owed.since, &owed.instance), (Phase::Stopped, 5, &instance()));
         assert_eq!(all_owed(state.path()).unwrap().len(), 1);
         journal.clear().unwrap();
         journal.clear().unwrap();
         assert_eq!((journal.read().unwrap(), all_owed(state.path()).unwrap().len()), (None, 0));
+    }
+
+    #[test]
+    fn a_journal_of_before_there_was_a_rotation_is_understood() {
+        let owed = serde_json::json!({"instance": instance(), "phase": "stopped", "since": 5, "pid": 7});
+        let owed: Owed = serde_json::from_value(owed).unwrap();
+        assert!(!owed.out_of_rotation);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::dss::control::health;
 use crate::dss::control::instance::Instance;
 use crate::dss::control::journal::{Owed, Phase, StopJournal};
 use crate::dss::control::proc;
+use crate::dss::control::rotation;
 use crate::dss::control::service::{START_LIMIT, Service};
 
 /// How long a node that was being stopped may take to come to rest before it is taken for one that stays up.
@@ -39,7 +40,10 @@ pub enum Recovered {
 /// Starts what the journal says is owed, and clears the journal when it runs.
 pub fn recover(journal: &StopJournal, cancel: &Cancel) -> Result<Recovered, ControlError> {
     let Some(owed) = journal.read()? else { return Ok(Recovered::Nothing) };
-    let outcome = match comes_to_rest(&owed, cancel) {
+    let state = comes_to_rest(&owed, cancel);
+    // Before its health is asked for, which tells of nothing else; and a start does not wait for a file.
+    let rejoined = if owed.out_of_rotation { rotation::rejoin(&owed.instance.data_dir) } else { Ok(()) };
+    let outcome = match state {
         Running::Running => match health::wait(&owed.instance, START_LIMIT, cancel) {
             Ok(()) => Recovered::Ran,
             Err(why) => Recovered::Unhealthy(why),
@@ -49,6 +53,7 @@ pub fn recover(journal: &StopJournal, cancel: &Cancel) -> Result<Recovered, Cont
     if cancel.is_requested() && matches!(outcome, Recovered::Unhealthy(_)) {
         return Err(ControlError::Interrupted);
     }
+    rejoined?;
     journal.clear()?;
     Ok(outcome)
 }

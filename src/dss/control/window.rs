@@ -7,7 +7,7 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use crate::base::cancel::Cancel;
-use crate::base::clock::Clock;
+use crate::base::clock::{Clock, Timestamp};
 use crate::dss::control::error::ControlError;
 use crate::dss::control::evidence::Running;
 use crate::dss::control::guard::Guard;
@@ -15,6 +15,7 @@ use crate::dss::control::health;
 use crate::dss::control::instance::Instance;
 use crate::dss::control::journal::{Phase, StopJournal};
 use crate::dss::control::proc;
+use crate::dss::control::rotation;
 use crate::dss::control::service::{START_LIMIT, STOP_LIMIT, Service, Starting};
 
 /// What a window may cost and where it keeps its journal.
@@ -51,6 +52,12 @@ pub struct StopWindow<'w> {
     cancel: &'w Cancel,
     journal: StopJournal,
     guard: Option<Guard>,
+    /// Asked for once: sudo may have to ask a directory service.
+    service: Option<Service<'w>>,
+    /// Whether it was taken out of rotation here and not put back yet.
+    is_out: bool,
+    /// When the window began.
+    since: Option<Timestamp>,
     deadline: Option<Deadline>,
     expired: Arc<AtomicBool>,
     stopped_at: Option<Instant>,
@@ -69,6 +76,9 @@ impl<'w> StopWindow<'w> {
             clock,
             cancel,
             guard: None,
+            service: None,
+            is_out: false,
+            since: None,
             deadline: None,
             expired: Arc::default(),
             stopped_at: None,
@@ -76,6 +86,37 @@ impl<'w> StopWindow<'w> {
             starting: None,
             report: WindowReport::default(),
         }
+    }
+
+    /// Takes an API node that runs out of rotation, and waits until it says so and `pause` longer. Whatever comes then,
+    /// it is put back; a file somebody else had put there stays. After an error it is being put back.
+    pub fn leave_rotation(&mut self, pause: Duration) -> Result<(), ControlError> {
+        let data_dir = &self.instance.data_dir;
+        if rotation::is_out(data_dir) || proc::look(self.instance).running() == Running::Stopped {
+            return Ok(());
+        }
+        self.post_guard()?;
+        self.is_out = true;
+        self.note(Phase::Leaving)?;
+        if !rotation::leave(data_dir)? {
+            self.is_out = false;
+            return self.note(Phase::Leaving);
+        }
+        rotation::drain(self.instance, pause, self.cancel)
+    }
+
+    /// First the guard: without a journal it owes nothing, while a journal without a guard would wait for a call.
+    fn post_guard(&mut self) -> Result<(), ControlError> {
+        self.since.get_or_insert(self.clock.now());
+        if self.guard.is_none() {
+            self.guard = Some(Guard::post(&self.options.program, &self.journal)?);
+        }
+        Ok(())
+    }
+
+    fn note(&self, phase: Phase) -> Result<(), ControlError> {
+        let since = self.since.unwrap_or_else(|| self.clock.now());
+        self.journal.write(self.instance, phase, since, self.is_out)
     }
 
     /// Stops the node if it runs. After an error it runs as before, or is being started.
@@ -91,17 +132,15 @@ impl<'w> StopWindow<'w> {
         if self.cancel.is_requested() {
             return Err(ControlError::Interrupted);
         }
-        let service = Service::of(self.instance)?;
-        let now = self.clock.now();
-        // First the guard: without a journal it owes nothing, while a journal without a guard would wait for a call.
-        self.guard = Some(Guard::post(&self.options.program, &self.journal)?);
-        self.journal.write(self.instance, Phase::Stopping, now)?;
+        let service = self.service.insert(Service::of(self.instance)?).clone();
+        self.post_guard()?;
+        self.note(Phase::Stopping)?;
         self.stopped_at = Some(Instant::now());
         self.report.stopped = true;
         self.deadline =
             Some(Deadline::begin(self.options.max_downtime, self.cancel.clone(), Arc::clone(&self.expired)));
         service.stop(STOP_LIMIT.min(self.options.max_downtime))?;
-        self.journal.write(self.instance, Phase::Stopped, now)?;
+        self.note(Phase::Stopped)?;
         self.rested_at = Some(Instant::now());
         Ok(())
     }
@@ -112,8 +151,9 @@ impl<'w> StopWindow<'w> {
         self.report.reading = self.rested_at.map(|since| since.elapsed()).unwrap_or_default();
         self.deadline = None;
         // A journal that cannot be written now still says that a start is owed.
-        let _ = self.journal.write(self.instance, Phase::Starting, self.clock.now());
-        self.starting = Some(Service::of(self.instance).and_then(|service| service.begin_start()));
+        let _ = self.note(Phase::Starting);
+        let service = self.service.clone().map_or_else(|| Service::of(self.instance), Ok);
+        self.starting = Some(service.and_then(|service| service.begin_start()));
     }
 
     /// Waits until it answers, and says how it went. `Err`: it could not be started; the journal keeps saying so.
@@ -122,9 +162,13 @@ impl<'w> StopWindow<'w> {
             return self.watch_on();
         }
         self.close();
-        let Some(since) = self.stopped_at.take() else { return Ok(self.report.clone()) };
+        let Some(since) = self.stopped_at.take() else {
+            return self.give_up_unstopped().map(|()| self.report.clone());
+        };
         let started = self.starting.take().unwrap_or(Err(ControlError::Interrupted));
         let started = started.and_then(|starting| starting.wait(START_LIMIT));
+        // In rotation again before it is asked for its health: it would say no.
+        let rejoined = self.rejoin();
         // Not to be cut short: whoever pressed Ctrl-C still wants to know that it runs.
         let healthy = health::wait(self.instance, self.options.health_limit, &Cancel::default());
         self.report.downtime = since.elapsed();
@@ -142,6 +186,11 @@ impl<'w> StopWindow<'w> {
                 return Err(error);
             }
         }
+        if let Err(error) = rejoined {
+            // The guard tries again.
+            self.guard = None;
+            return Err(error);
+        }
         self.journal.clear()?;
         self.guard = None;
         Ok(self.report.clone())
@@ -154,6 +203,24 @@ impl<'w> StopWindow<'w> {
         self.deadline = None;
         self.guard = None;
         Ok(self.report.clone())
+    }
+
+    /// The end of a window in which the node was not stopped.
+    fn give_up_unstopped(&mut self) -> Result<(), ControlError> {
+        if self.guard.is_some() {
+            self.rejoin()?;
+            self.journal.clear()?;
+            self.guard = None;
+        }
+        Ok(())
+    }
+
+    fn rejoin(&mut self) -> Result<(), ControlError> {
+        if self.is_out {
+            rotation::rejoin(&self.instance.data_dir)?;
+            self.is_out = false;
+        }
+        Ok(())
     }
 
     /// Leaves the node stopped: what it is owed is somebody else's business now.

@@ -90,6 +90,38 @@ pub fn measure(
     patterns: &PatternSet,
     cancel: &Cancel,
 ) -> Result<Inventory, DatadirError> {
+    measure_some(root, situation, exclusion, patterns, cancel, &|_| true)
+}
+
+/// Weighs what is left out, and finds exclusions that fit nothing. Entries of which nothing can be left out are not
+/// walked through, so their weights and the total are not those of the directory. A pattern of the user's that is tied
+/// to no place may fit anywhere: then all of it is walked through.
+pub fn measure_left_out(
+    root: &Path,
+    situation: &Situation,
+    exclusion: &Exclusion,
+    patterns: &PatternSet,
+    cancel: &Cancel,
+) -> Result<Inventory, DatadirError> {
+    let given = exclusion.patterns.get(exclusion.given_from..).unwrap_or_default();
+    let given = PatternSet::new(given)?;
+    let dropped: Vec<&Row> = situation.rows().filter(|row| exclusion.drops(row, situation)).collect();
+    let may_lack = |name: &str| {
+        let is_in = |row: &&Row| situation.row_of(name).is_some_and(|of| row.name.split('/').next() == Some(of.name));
+        dropped.iter().any(is_in) || given.may_match_below(name.as_bytes())
+    };
+    measure_some(root, situation, exclusion, patterns, cancel, &may_lack)
+}
+
+/// Weighs the entries that are `wanted` by name.
+fn measure_some(
+    root: &Path,
+    situation: &Situation,
+    exclusion: &Exclusion,
+    patterns: &PatternSet,
+    cancel: &Cancel,
+    wanted: &dyn Fn(&str) -> bool,
+) -> Result<Inventory, DatadirError> {
     let unreadable = |source| DatadirError::Unreadable { path: root.to_owned(), source };
     let scale = Scale {
         patterns,
@@ -104,7 +136,8 @@ pub fn measure(
     let mut places = Vec::new();
     let mut tasks = Vec::new();
     for line in &listing.entries {
-        scale.entry(&dir, &listing, line, situation, &mut places, &mut tasks);
+        let is_wanted = wanted(&String::from_utf8_lossy(listing.name(line)));
+        scale.entry((&dir, &listing, line), situation, is_wanted, &mut places, &mut tasks);
     }
     rayon::scope(|scope| {
         for task in tasks {
@@ -148,10 +181,9 @@ impl Scale<'_> {
     /// An entry of the data directory itself: it gets a place, and so do those below it that are treated differently.
     fn entry(
         &self,
-        dir: &Arc<Dir>,
-        listing: &Listing,
-        line: &Listed,
+        (dir, listing, line): (&Arc<Dir>, &Listing, &Listed),
         situation: &Situation,
+        is_wanted: bool,
         places: &mut Vec<Arc<Place>>,
         tasks: &mut Vec<Task>,
     ) {
@@ -159,7 +191,7 @@ impl Scale<'_> {
         let place = Place::new(&String::from_utf8_lossy(name), situation, Class::Essential);
         places.push(Arc::clone(&place));
         let left_out = self.weigh(&place, name, &line.stat, false);
-        if !is_directory(&line.stat) {
+        if !is_directory(&line.stat) || !(is_wanted || left_out) {
             return;
         }
         let split = place.row.is_some_and(|row| situation.has_parts(row));

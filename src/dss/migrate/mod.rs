@@ -22,10 +22,12 @@ use std::time::Duration;
 use crate::base::id::SnapshotId;
 use crate::base::progress::Event;
 use crate::dss::control::lock::DataDirLock;
+use crate::dss::control::swap_journal::SwapJournal;
 use crate::dss::migrate::ground::{Ground, Questions};
 use crate::dss::migrate::journal::{Journal, Progress};
 use crate::dss::migrate::perform::Tools;
 use crate::dss::migrate::source::Source;
+use crate::dss::restore::RestoreError;
 use crate::repo::Repository;
 use crate::repo::snapshot::Manifest;
 use crate::vault::Context;
@@ -116,6 +118,10 @@ pub fn run(
     let mut wish = wish(&source, options)?;
     let _lock = DataDirLock::take(&context.folders.state, &wish.data_dir)?;
     let journal = Journal::of(&context.folders.state, &wish.data_dir);
+    if let Some(swap) = SwapJournal::of(&context.folders.state, &wish.data_dir).read()? {
+        let (data_dir, snapshot) = (swap.data_dir, swap.snapshot);
+        return Err(RestoreError::HalfExchanged { data_dir, snapshot, cause: None }.into());
+    }
     let asked = asked(options, &wish);
     let unfinished = unfinished(&journal, snapshot, &asked, &wish)?;
     let resumed = unfinished.is_some();

@@ -1,7 +1,6 @@
 //! Carrying out one step. Every one may be repeated: a run may have been killed in the middle of it.
 
 use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::base::cancel::Cancel;
@@ -66,13 +65,10 @@ impl Tools<'_> {
         let Some((program, arguments)) = words.split_first() else { return Err("it names no program".to_owned()) };
         self.wait_for_orphan(words);
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        let account = by == By::Account && rustix::process::geteuid().is_root();
-        let mut command = if account {
-            process::as_account(&self.plan.account, Path::new(program), &arguments)
+        let mut command = if by == By::Account && rustix::process::geteuid().is_root() {
+            process::command(&process::login_words(&self.plan.account, Path::new(program), &arguments))
         } else {
-            let mut command = Command::new(program);
-            command.args(arguments).current_dir("/");
-            command
+            process::command(words)
         };
         let finished = process::run(&mut command, PROGRAM_LIMIT).map_err(|error| format!("{program}: {error}"))?;
         if finished.is_success() {
