@@ -8,7 +8,7 @@ use crate::dss::backup::DATADIR;
 use crate::dss::migrate::error::MigrateError;
 use crate::dss::migrate::source::Source;
 use crate::dss::migrate::step::Plan;
-use crate::dss::restore::{Place, RestoreError, stale, swap};
+use crate::dss::restore::{Place, RestoreError, made, stale, swap};
 use crate::repo::Repository;
 use crate::repo::snapshot::Manifest;
 use crate::sys::names::Names;
@@ -42,6 +42,8 @@ impl Files<'_> {
     pub fn bring(&self, plan: &Plan, begun_before: bool) -> Result<Restored, MigrateError> {
         let place = Place::at(&plan.data_dir, &self.snapshot)?;
         let Place { data_dir, beside, before, .. } = &place;
+        let state = &self.context.folders.state;
+        made::settle(state, &place)?;
         let kept = || before.symlink_metadata().is_ok().then(|| before.clone());
         let is_whole = begun_before && data_dir.join("install.ini").exists() && !beside.exists();
         if let Some(parent) = data_dir.parent() {
@@ -55,8 +57,7 @@ impl Files<'_> {
         if is_whole && (kept().is_some() || !plan.replaces) {
             return Ok(Restored { report: None, kept: kept() });
         }
-        swap::sweep(beside)?;
-        swap::make(beside)?;
+        made::make(state, beside)?;
         let report = self.restore(beside, plan)?;
         stale::remove(beside);
         if data_dir.join("install.ini").exists() {

@@ -143,6 +143,12 @@ pub enum RestoreError {
         /// The kept directory.
         before: PathBuf,
     },
+    /// Nobody knows what it is.
+    #[error("{} is there, and no restore of this machine made it", path.display())]
+    InTheWay {
+        /// It.
+        path: PathBuf,
+    },
     /// Nothing to undo or forget.
     #[error("there is no {}: no restore of this snapshot kept a directory here", before.display())]
     NothingKept {
@@ -180,7 +186,8 @@ impl RestoreError {
             | Self::PortTaken { .. }
             | Self::NoKit { .. }
             | Self::NoExec { .. }
-            | Self::KeptBefore { .. } => true,
+            | Self::KeptBefore { .. }
+            | Self::InTheWay { .. } => true,
         }
     }
 }
@@ -220,6 +227,7 @@ impl Hint for RestoreError {
                 format!("`dssvault restore {snapshot}` completes it, `dssvault restore {snapshot} --undo` puts it back")
             }
             Self::NoExec { .. } => "mount it without noexec".to_owned(),
+            Self::InTheWay { .. } => "look what it is, and move it away".to_owned(),
             Self::KeptBefore { .. } => {
                 "`--undo` puts it back, `--forget-old` removes it; then restore again".to_owned()
             }

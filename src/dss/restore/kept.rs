@@ -12,7 +12,7 @@ use crate::dss::datadir::DataDir;
 use crate::dss::datadir::host::Host;
 use crate::dss::restore::error::RestoreError;
 use crate::dss::restore::unfinished::{self, Wish};
-use crate::dss::restore::{Place, Way, inside, place, ready, swap};
+use crate::dss::restore::{Place, Way, inside, made, place, ready, swap};
 use crate::repo::snapshot::Manifest;
 use crate::vault::Context;
 
@@ -43,7 +43,7 @@ pub fn undo(manifest: &Manifest, snapshot: SnapshotId, context: Context<'_>) -> 
     ready::stopped_or_stoppable(instance.as_ref(), false)?;
     match place.way {
         Way::Inside => put_back_inside(&place, snapshot, instance, &journal)?,
-        Way::Beside | Way::InPlace => swap::put_back(&place)?,
+        Way::Beside | Way::InPlace => made::put_back(&context.folders.state, &place)?,
     }
     Ok(Undone { data_dir: place.data_dir, started: false })
 }

@@ -5,6 +5,7 @@
 mod error;
 mod inside;
 mod kept;
+pub(in crate::dss) mod made;
 mod place;
 mod project;
 mod ready;
@@ -100,6 +101,9 @@ pub fn run(
     let state = &context.folders.state;
     let _lock = DataDirLock::take(state, &place.data_dir)?;
     let unfinished = unfinished::find(SwapJournal::of(state, &place.data_dir), &place, &snapshot)?;
+    if !options.dry_run {
+        made::settle(state, &place)?;
+    }
     let there = if unfinished.is_some() { None } else { place::node_there(&place, record)? };
     let instance = match &unfinished {
         Some(unfinished) => unfinished.swap.instance.clone(),
@@ -222,9 +226,14 @@ impl Attended<'_> {
     /// Restores to where it can be moved from; says whether that went well.
     fn restore_aside(&self, report: &mut PristineReport) -> Result<bool, RestoreError> {
         let beside = &self.place.beside;
-        swap::sweep(beside)?;
         // Made here, and so no link that somebody put there meanwhile.
-        swap::make(beside)?;
+        match self.place.way {
+            Way::Inside => {
+                inside::sweep(&self.place.data_dir, beside)?;
+                swap::make(beside)?;
+            }
+            Way::Beside | Way::InPlace => made::make(&self.context.folders.state, beside)?,
+        }
         report.files = self.restore_to(beside, false).inspect_err(|_| {
             // Half a copy may be large, and is of no use to anybody.
             let _ = swap::sweep(beside);

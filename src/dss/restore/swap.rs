@@ -44,13 +44,29 @@ pub fn put(beside: &Path, data_dir: &Path) -> Result<(), RestoreError> {
 
 /// Exchanges the kept directory with the restored one, which goes.
 pub fn put_back(place: &Place) -> Result<(), RestoreError> {
-    let Place { data_dir, beside, before, .. } = place;
-    sweep(beside)?;
-    if data_dir.symlink_metadata().is_ok() {
-        exchange(data_dir, before, beside)?;
-        return sweep(beside);
+    let Place { data_dir, before, .. } = place;
+    if data_dir.symlink_metadata().is_err() {
+        return put(before, data_dir);
     }
-    put(before, data_dir)
+    match renameat_with(CWD, before, CWD, data_dir, RenameFlags::EXCHANGE) {
+        Ok(()) => {}
+        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => return exchange_by_hand(place),
+        Err(error) => return Err(failed("exchange", data_dir)(error.into())),
+    }
+    settle(data_dir);
+    sweep(before)
+}
+
+/// Where the file system cannot exchange.
+fn exchange_by_hand(place: &Place) -> Result<(), RestoreError> {
+    let Place { data_dir, beside, before, .. } = place;
+    std::fs::rename(data_dir, beside).map_err(failed("rename", data_dir))?;
+    if let Err(error) = std::fs::rename(before, data_dir) {
+        std::fs::rename(beside, data_dir).map_err(failed("put back", beside))?;
+        return Err(failed("rename", before)(error));
+    }
+    settle(data_dir);
+    sweep(beside)
 }
 
 /// Makes the directory to restore to; nobody else's business until it is exchanged.
