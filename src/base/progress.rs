@@ -42,6 +42,11 @@ pub enum Event<'a> {
         /// Files (or objects, when checking).
         files: u64,
     },
+    /// A step without a measure of its own began.
+    Step {
+        /// What it does, as a sentence without a stop.
+        does: &'a str,
+    },
     /// The total grew or shrank: known bytes to do in this phase.
     Total(u64),
     /// Something went wrong that does not stop the run. It also stands in the operation's report.

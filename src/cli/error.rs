@@ -9,6 +9,7 @@ use crate::dss::backup::NodeError;
 use crate::dss::control::ControlError;
 use crate::dss::datadir::error::DatadirError;
 use crate::dss::jobs::JobsError;
+use crate::dss::migrate::MigrateError;
 use crate::dss::restore::RestoreError;
 use crate::repo::RepoError;
 use crate::storage::StorageError;
@@ -37,6 +38,9 @@ pub enum CliError {
     /// Bringing a DSS node back.
     #[error(transparent)]
     Pristine(#[from] RestoreError),
+    /// Bringing a DSS node to another place.
+    #[error(transparent)]
+    Migrate(#[from] MigrateError),
     /// Standard output cannot be written.
     #[error("cannot write to standard output: {0}")]
     Output(io::Error),
@@ -97,6 +101,7 @@ impl Hint for CliError {
             Self::Datadir(cause) => cause.hint(),
             Self::Node(cause) => cause.hint(),
             Self::Pristine(cause) => cause.hint(),
+            Self::Migrate(cause) => cause.hint(),
             Self::Output(_) => Some("check the place standard output goes to".to_owned()),
             Self::File { .. } => Some("check the path and its permissions".to_owned()),
         }

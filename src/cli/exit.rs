@@ -11,6 +11,7 @@ use crate::dss::backup::NodeError;
 use crate::dss::control::ControlError;
 use crate::dss::datadir::error::DatadirError;
 use crate::dss::jobs::JobsError;
+use crate::dss::migrate::MigrateError;
 use crate::dss::restore::RestoreError;
 use crate::repo::RepoError;
 use crate::repo::error::SnapshotLookup;
@@ -76,6 +77,7 @@ pub fn code_of(error: &CliError) -> u8 {
         CliError::Datadir(cause) => code_of_datadir(cause),
         CliError::Node(cause) => code_of_node(cause),
         CliError::Pristine(cause) => code_of_restore(cause),
+        CliError::Migrate(cause) => code_of_migrate(cause),
         CliError::App(AppError::Vault(cause)) => code_of_vault(cause),
         CliError::App(cause) => code_of_app(cause),
     }
@@ -113,6 +115,19 @@ fn code_of_restore(error: &RestoreError) -> u8 {
         RestoreError::Control(ControlError::Busy { .. }) => BUSY,
         RestoreError::Control(ControlError::Interrupted) => INTERRUPTED,
         RestoreError::NoNode | RestoreError::NothingKept { .. } => USAGE,
+        _ => FAILED,
+    }
+}
+
+fn code_of_migrate(error: &MigrateError) -> u8 {
+    match error {
+        _ if error.is_refusal() => REFUSED,
+        MigrateError::Vault(cause) => code_of_vault(cause),
+        MigrateError::Datadir(cause) => code_of_datadir(cause),
+        MigrateError::Restore(cause) => code_of_restore(cause),
+        MigrateError::Control(ControlError::Busy { .. }) => BUSY,
+        MigrateError::Control(ControlError::Interrupted) => INTERRUPTED,
+        MigrateError::NoNode | MigrateError::NoStep { .. } => USAGE,
         _ => FAILED,
     }
 }

@@ -81,6 +81,12 @@ struct ProblemLine<'a> {
 }
 
 #[derive(serde::Serialize)]
+struct StepLine<'a> {
+    message_type: &'static str,
+    does: &'a str,
+}
+
+#[derive(serde::Serialize)]
 struct Message<'a> {
     message: &'a str,
 }
@@ -142,6 +148,23 @@ impl Reporter {
         if self.style == Style::Lines {
             self.print_status();
         }
+    }
+
+    fn step(&self, does: &str) {
+        if let Some(bar) = &self.bar {
+            bar.reset();
+            bar.unset_length();
+            bar.set_prefix("");
+            bar.set_style(step_style());
+            bar.set_message(does.to_owned());
+            bar.enable_steady_tick(Duration::from_millis(200));
+        }
+        // A courtesy, as every status.
+        let _ = match self.style {
+            Style::Lines => writeln!(io::stderr().lock(), "now: {does}"),
+            Style::Json => json_line(&mut io::stdout().lock(), &StepLine { message_type: "step", does }),
+            Style::Bar | Style::JsonErrors | Style::Silent => Ok(()),
+        };
     }
 
     fn set_total(&self, total: u64) {
@@ -234,6 +257,7 @@ impl Progress for Reporter {
         match event {
             Event::Phase { phase, total } => self.begin(phase, total),
             Event::Advanced { bytes, files } => self.advance(bytes, files),
+            Event::Step { does } => self.step(does),
             Event::Total(total) => self.set_total(total),
             Event::Problem { path, cause } => self.problem(path, cause),
         }
@@ -294,6 +318,10 @@ fn word(phase: Phase) -> &'static str {
         Phase::Data => "data",
         Phase::Storage => "storage",
     }
+}
+
+fn step_style() -> ProgressStyle {
+    template("{spinner} {msg} {elapsed}")
 }
 
 fn bar_style() -> ProgressStyle {

@@ -6,5 +6,6 @@ pub mod control;
 pub mod datadir;
 pub mod inspect;
 pub mod jobs;
+pub mod migrate;
 pub mod restore;
 pub mod running;

@@ -3,13 +3,14 @@
 //! A small JSON file in the state folder. Losing it loses the warning, nothing else.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use crate::base::id::RepositoryId;
 use crate::repo::error::RepoError;
+use crate::sys::durable;
 
 /// Highest numbers seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -42,7 +43,7 @@ pub fn remember(state_dir: &Path, repository: RepositoryId, found: Heads) -> Res
         fs::read(&file).ok().and_then(|text| serde_json::from_slice::<Heads>(&text).ok()).unwrap_or_default();
     let highest = Heads { config: remembered.config.max(found.config), journal: remembered.journal.max(found.journal) };
     if highest != remembered {
-        write(&folder, &file, &highest).map_err(|fault| RepoError::Local {
+        write(&file, &highest).map_err(|fault| RepoError::Local {
             action: "write",
             what: file.display().to_string(),
             why: fault.to_string(),
@@ -51,14 +52,8 @@ pub fn remember(state_dir: &Path, repository: RepositoryId, found: Heads) -> Res
     Ok((highest != found).then_some(RolledBack { remembered, found }))
 }
 
-fn write(folder: &Path, file: &Path, heads: &Heads) -> io::Result<()> {
-    fs::create_dir_all(folder)?;
-    let mut staged = tempfile::NamedTempFile::new_in(folder)?;
-    serde_json::to_writer(&mut staged, heads)?;
-    staged.write_all(b"\n")?;
-    staged.as_file().sync_all()?;
-    staged.persist(file).map_err(|fault| fault.error)?;
-    fs::File::open(folder)?.sync_all()
+fn write(file: &Path, heads: &Heads) -> io::Result<()> {
+    durable::replace(file, &serde_json::to_vec(heads)?)
 }
 
 #[cfg(test)]

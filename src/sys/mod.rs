@@ -2,6 +2,7 @@
 
 pub mod apply;
 pub mod beneath;
+pub mod durable;
 pub mod limits;
 pub mod listing;
 pub mod meta;

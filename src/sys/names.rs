@@ -15,6 +15,17 @@ pub struct Names {
     gids: Memo<String, Option<u32>>,
 }
 
+/// An account of this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// Name.
+    pub name: String,
+    /// Number.
+    pub uid: u32,
+    /// Number of its own group.
+    pub gid: u32,
+}
+
 type Memo<K, V> = Mutex<HashMap<K, V>>;
 
 impl Names {
@@ -31,6 +42,15 @@ impl Names {
     /// The home directory of a user number, if it has one.
     pub fn home(&self, uid: u32) -> Option<std::path::PathBuf> {
         Some(User::from_uid(Uid::from_raw(uid)).ok()??.dir)
+    }
+
+    /// The account of a name here, or of a number given as text.
+    pub fn account(name: &str) -> Option<Account> {
+        let user = match User::from_name(name).ok()? {
+            Some(user) => user,
+            None => User::from_uid(Uid::from_raw(name.parse().ok()?)).ok()??,
+        };
+        Some(Account { name: user.name, uid: user.uid.as_raw(), gid: user.gid.as_raw() })
     }
 
     /// The number of a user name here, if it exists.
@@ -65,6 +85,8 @@ mod tests {
         assert_eq!(names.uid("root"), Some(0));
         assert!(names.home(0).is_some() && names.home(3_999_999_999).is_none());
         assert_eq!(names.gid(names.group(0).unwrap().as_str()), Some(0));
+        assert_eq!(Names::account("root"), Names::account("0"));
+        assert_eq!(Names::account("root").map(|account| account.uid), Some(0));
         assert_eq!(names.user(3_999_999_999), None);
         assert_eq!(names.uid("no such user, surely"), None);
     }

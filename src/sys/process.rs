@@ -148,10 +148,23 @@ pub fn login_words(account: &str, program: &Path, arguments: &[&str]) -> Vec<Str
     ["runuser", "--login", "--shell", "/bin/sh", account, "--command", &line].map(ToOwned::to_owned).to_vec()
 }
 
-/// A word as one would type it: quoted only where it must be.
-pub fn shown_word(word: &str) -> String {
-    let plain = |sign: char| sign.is_alphanumeric() || "-_./=:,@+%".contains(sign);
-    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { quoted(word) }
+/// The same as a command.
+pub fn as_account(account: &str, program: &Path, arguments: &[&str]) -> Command {
+    let words = login_words(account, program, arguments);
+    let (runuser, words) = words.split_first().map_or(("runuser", &[][..]), |(first, rest)| (first.as_str(), rest));
+    let mut command = Command::new(runuser);
+    command.args(words).current_dir("/");
+    command
+}
+
+/// Words as one would type them.
+pub fn line(words: &[String]) -> String {
+    let is_plain = |sign: char| sign.is_ascii_alphanumeric() || "-_./=:,@+%".contains(sign);
+    let shown = |word: &String| {
+        let plain = !word.is_empty() && word.chars().all(is_plain);
+        if plain { word.clone() } else { quoted(word) }
+    };
+    words.iter().map(shown).collect::<Vec<_>>().join(" ")
 }
 
 /// A word as the shell reads it back.
@@ -212,6 +225,12 @@ mod tests {
             }
             assert!(is_over(), "{}", state());
         }
+    }
+
+    #[test]
+    fn a_line_is_quoted_where_it_must_be() {
+        let words = ["/opt/kit/installer.sh", "-d", "/data/my dss", ""].map(str::to_owned);
+        assert_eq!(line(&words), "/opt/kit/installer.sh -d '/data/my dss' ''");
     }
 
     #[test]

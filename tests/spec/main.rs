@@ -89,6 +89,7 @@ mod kit_contract;
 mod layers;
 mod node_backup;
 mod node_jobs;
+mod node_migrate;
 mod node_packages;
 mod node_restore;
 mod node_rolling;

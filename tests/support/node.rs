@@ -44,6 +44,11 @@ fn ok(command: &mut Command) -> String {
     text(&done.stdout)
 }
 
+/// A first port with nine free ones behind it.
+pub fn free_port() -> u16 {
+    ok(&mut Command::new(kit("freeport"))).trim().parse().unwrap()
+}
+
 impl Node {
     /// An installed node of a type that does not run.
     pub fn new(node_type: &str) -> Self {
@@ -53,8 +58,7 @@ impl Node {
     /// The same in a folder, which may be on another volume.
     pub fn at(node_type: &str, folder: TempDir) -> Self {
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        let port = ok(&mut Command::new(kit("freeport"))).trim().parse().unwrap();
-        let node = Self { folder, port };
+        let node = Self { folder, port: free_port() };
         ok(Command::new(kit("make")).arg(node.kit("14.2.2")).arg("14.2.2"));
         fs::create_dir(node.data_dir()).unwrap();
         ok(Command::new("chown").arg(format!("{ACCOUNT}:")).arg(node.data_dir()));
@@ -80,6 +84,12 @@ impl Node {
 
     pub fn kit(&self, version: &str) -> PathBuf {
         self.folder.path().join(format!("kit-{version}"))
+    }
+
+    /// Another version of the kit beside its own.
+    pub fn unpack(&self, version: &str) -> PathBuf {
+        ok(Command::new(kit("make")).arg(self.kit(version)).arg(version));
+        self.kit(version)
     }
 
     pub fn as_account(&self, program: &Path) -> Command {

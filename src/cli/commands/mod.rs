@@ -10,6 +10,7 @@ pub mod inspect;
 pub mod key;
 pub mod ls;
 pub mod man;
+pub mod migrate;
 pub mod restore;
 pub mod resume;
 pub mod snapshots;

@@ -1,10 +1,10 @@
 //! `dssvault restore`.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::ValueEnum;
 
+use crate::cli::commands::migrate::{HEALTH_LIMIT, MigrateArgs, Wanted};
 use crate::cli::error::CliError;
 use crate::cli::exit::Outcome;
 use crate::cli::lists;
@@ -25,6 +25,8 @@ Examples:
   dssvault -r /srv/vault restore latest -t /srv/copy --delete --owner current
 
   dssvault -r /srv/vault restore latest --stop --start   a DSS node, to its own place
+  dssvault restore latest --data-dir /data2/dss --install-dir /opt/dss-14.3 --dry-run
+  dssvault restore latest --drill /scratch/drill         try a copy beside production
 
 Files of /data/dss come back as TARGET/data/dss/...; with SNAPSHOT:PATH the content of
 PATH lands directly in TARGET. Exit status 1: something could not be brought back.";
@@ -92,6 +94,8 @@ pub struct Args {
     #[command(flatten)]
     node: PristineArgs,
     #[command(flatten)]
+    migrate: MigrateArgs,
+    #[command(flatten)]
     filter: FilterArgs,
 }
 
@@ -146,7 +150,7 @@ impl Args {
     }
 }
 
-fn run_pristine(args: Args, session: &Session) -> Result<Outcome, CliError> {
+fn refuse_parts(args: &Args) -> Result<(), CliError> {
     if args.snapshot.path.is_some() || !args.include.is_empty() || !args.exclude.is_empty() || args.owner_map.is_some()
     {
         return Err(CliError::usage(
@@ -154,6 +158,11 @@ fn run_pristine(args: Args, session: &Session) -> Result<Outcome, CliError> {
             "name one with `--target DIR`",
         ));
     }
+    Ok(())
+}
+
+fn run_pristine(args: Args, session: &Session) -> Result<Outcome, CliError> {
+    refuse_parts(&args)?;
     let program = std::env::current_exe().map_err(|source| CliError::File {
         action: "find",
         what: "this program".to_owned(),
@@ -179,7 +188,7 @@ fn run_pristine(args: Args, session: &Session) -> Result<Outcome, CliError> {
         start: args.node.start,
         in_place: args.node.in_place,
         verify: args.verify,
-        health_limit: Duration::from_mins(5),
+        health_limit: HEALTH_LIMIT,
         program,
     };
     let report = pristine::run(&opened.repository, listed.id, &listed.manifest, &options, context)?;
@@ -191,6 +200,12 @@ fn run_pristine(args: Args, session: &Session) -> Result<Outcome, CliError> {
 
 /// Restores.
 pub fn run(args: Args, session: &Session) -> Result<Outcome, CliError> {
+    if args.migrate.is_given() {
+        refuse_parts(&args)?;
+        let Args { snapshot, filter, migrate, node, dry_run, verify, .. } = args;
+        let wanted = Wanted { snapshot, filter, dry_run, verify, start: node.start };
+        return migrate.run(wanted, session);
+    }
     let Some(target) = &args.target else { return run_pristine(args, session) };
     let options = args.options(target)?;
     let opened = session.open()?;

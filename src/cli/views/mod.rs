@@ -8,6 +8,7 @@ pub mod entry;
 pub mod init;
 pub mod inspect;
 pub mod key;
+pub mod migrate;
 pub mod note;
 pub mod pristine;
 pub mod restore;

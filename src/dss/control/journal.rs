@@ -1,12 +1,13 @@
 //! The stop journal: what a node is owed. Written and synced before it is stopped, removed after it runs again, so
 //! that whoever comes next (the guard, `dssvault resume`, the next run) knows that it must be started.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::base::clock::Timestamp;
 use crate::dss::control::error::ControlError;
 use crate::dss::control::instance::{Instance, key_of};
+use crate::sys::durable;
 
 /// How far a stop window has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -80,14 +81,7 @@ impl StopJournal {
     }
 
     fn store(&self, owed: &Owed) -> io::Result<()> {
-        let folder = self.path.parent().unwrap_or(Path::new("."));
-        std::fs::create_dir_all(folder)?;
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        serde_json::to_writer_pretty(&mut file, owed)?;
-        file.flush()?;
-        file.as_file().sync_all()?;
-        file.persist(&self.path)?;
-        std::fs::File::open(folder)?.sync_all()
+        durable::replace(&self.path, &serde_json::to_vec_pretty(owed)?)
     }
 
     /// What is owed; `None` if nothing is. A journal nobody can read is an error: somebody must look.

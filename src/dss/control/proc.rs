@@ -85,13 +85,22 @@ fn is_shell_alone(line: &[u8]) -> bool {
     [&b"sh"[..], b"bash", b"dash", b"zsh", b"ksh", b"fish", b"csh", b"tcsh"].contains(&name)
 }
 
-/// Whether somebody is stopping or starting it at this moment: a process whose command line names its control program.
-/// Such a process goes on when the backup that began it is killed.
+/// Whether somebody is stopping or starting it at this moment. Such a process goes on when the backup that began it is
+/// killed.
 pub fn is_being_controlled(instance: &Instance) -> bool {
-    let program = instance.program();
-    let wanted = program.as_os_str().as_bytes();
+    is_run_by_somebody(&[&instance.program()])
+}
+
+/// Whether the command line of another process names all of these: a program and what it works on.
+pub fn is_run_by_somebody(paths: &[&Path]) -> bool {
+    let own = ancestors();
+    let is_other = |name: &std::ffi::OsStr| {
+        name.to_str().and_then(|name| name.parse().ok()).is_some_and(|pid: u32| !own.contains(&pid))
+    };
     let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    processes.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok()).any(|line| holds(&line, wanted))
+    let others = processes.filter(|entry| is_other(&entry.file_name()));
+    let mut lines = others.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
+    lines.any(|line| paths.iter().all(|path| holds(&line, path.as_os_str().as_bytes())))
 }
 
 fn holds(line: &[u8], wanted: &[u8]) -> bool {

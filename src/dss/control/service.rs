@@ -112,7 +112,7 @@ impl<'i> Service<'i> {
     pub fn stop(&self, limit: Duration) -> Result<(), ControlError> {
         let since = Instant::now();
         let words = self.way.words(&self.instance.program(), "stop");
-        let (mut command, shown) = (command(&words), shown(&words));
+        let (mut command, shown) = (command(&words), process::line(&words));
         let said = process::run(&mut command, limit)
             .map_err(|source| ControlError::Spawn { command: shown.clone(), source })?;
         let mut evidence = proc::look(self.instance);
@@ -146,7 +146,7 @@ impl<'i> Service<'i> {
         if let Some(words) = apart
             && let Ok(started) = process::start(&mut command(&words))
         {
-            return Ok(Starting { started, shown: shown(&words), otherwise: Some(plain) });
+            return Ok(Starting { started, shown: process::line(&words), otherwise: Some(plain) });
         }
         Starting::begin(&plain)
     }
@@ -159,11 +159,6 @@ fn command(words: &[String]) -> Command {
     command
 }
 
-/// As one would type it.
-fn shown(words: &[String]) -> String {
-    words.iter().map(|word| process::shown_word(word)).collect::<Vec<_>>().join(" ")
-}
-
 /// A node that was told to start.
 pub struct Starting {
     started: Started,
@@ -174,7 +169,7 @@ pub struct Starting {
 
 impl Starting {
     fn begin(words: &[String]) -> Result<Self, ControlError> {
-        let shown = shown(words);
+        let shown = process::line(words);
         match process::start(&mut command(words)) {
             Ok(started) => Ok(Self { started, shown, otherwise: None }),
             Err(source) => Err(ControlError::Spawn { command: shown, source }),
@@ -226,7 +221,7 @@ mod tests {
     fn stop_line(uid: u32, unit: Option<&str>, sudo: &str) -> Result<String, ControlError> {
         let instance = instance(unit);
         let way = way_of(uid, &instance, || sudo.to_owned())?;
-        Ok(shown(&way.words(&instance.program(), "stop")))
+        Ok(process::line(&way.words(&instance.program(), "stop")))
     }
 
     const UNIT: &str = "dataiku.service";

@@ -48,6 +48,36 @@ impl IntegrationKind {
         })
     }
 
+    /// A short name without spaces.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::R => "r",
+            Self::Hadoop => "hadoop",
+            Self::Spark => "spark",
+            Self::H2o => "h2o",
+            Self::GraphicsExport => "graphics-export",
+            Self::Monitoring => "monitoring",
+            Self::EventServer => "event-server",
+            Self::Julia => "julia",
+            Self::UserIsolation => "user-isolation",
+        }
+    }
+
+    /// What people call it.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::R => "R",
+            Self::Hadoop => "Hadoop",
+            Self::Spark => "Spark",
+            Self::H2o => "H2O Sparkling Water",
+            Self::GraphicsExport => "the export of graphics",
+            Self::Monitoring => "monitoring",
+            Self::EventServer => "the event server",
+            Self::Julia => "Julia",
+            Self::UserIsolation => "user isolation",
+        }
+    }
+
     /// Whether it must be installed as root.
     pub fn needs_root(self) -> bool {
         self == Self::UserIsolation

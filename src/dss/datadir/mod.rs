@@ -113,6 +113,6 @@ fn nearby(path: &Path) -> Option<PathBuf> {
 }
 
 #[cfg(test)]
-mod testing;
+pub(in crate::dss) mod testing;
 #[cfg(test)]
 mod tests;

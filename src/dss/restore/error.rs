@@ -131,9 +131,14 @@ impl Hint for RestoreError {
             Self::Datadir(cause) => return cause.hint(),
             Self::NoNode => "say where to with `--target DIR`".to_owned(),
             Self::Runs { .. } => "stop it, or say `--stop`".to_owned(),
-            Self::OtherMachine { .. } | Self::OtherNode { .. } => plain.to_owned(),
+            Self::OtherMachine { .. } => {
+                format!("say where to with `--data-dir` (and `--dry-run` to see the steps), or {plain}")
+            }
+            Self::OtherNode { .. } => format!("name another place with `--data-dir`, or {plain}"),
             Self::Occupied { .. } => "move it away".to_owned(),
-            Self::Version { wanted, .. } => format!("install the kit of version {wanted} there, or {plain}"),
+            Self::Version { wanted, .. } => {
+                format!("install the kit of version {wanted} there, or a newer one and name it with `--install-dir`")
+            }
             Self::NotBeside { .. } => {
                 "make room, or say `--in-place`: it rewrites what differs and cannot be undone".to_owned()
             }

@@ -4,8 +4,8 @@
 
 mod error;
 mod place;
-mod stale;
-mod swap;
+pub(in crate::dss) mod stale;
+pub(in crate::dss) mod swap;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -27,7 +27,7 @@ use crate::vault::restore::{self as vault_restore, OwnerMode, RestoreOptions, Re
 use crate::vault::{Context, VaultError};
 
 pub use error::RestoreError;
-pub use place::Place;
+pub use place::{Place, kit_version};
 
 /// How a node is brought back.
 #[derive(Debug, Clone)]

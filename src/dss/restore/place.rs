@@ -27,7 +27,12 @@ pub struct Place {
 impl Place {
     /// The place a snapshot's node had.
     pub fn of(record: &NodeRecord, snapshot: &SnapshotId) -> Result<Self, RestoreError> {
-        let data_dir = PathBuf::from(&record.data_dir);
+        Self::at(Path::new(&record.data_dir), snapshot)
+    }
+
+    /// A place of its own choosing.
+    pub fn at(data_dir: &Path, snapshot: &SnapshotId) -> Result<Self, RestoreError> {
+        let data_dir = data_dir.to_owned();
         let with = |suffix: &str| {
             let name = data_dir.file_name().unwrap_or_default().to_string_lossy();
             data_dir.with_file_name(format!("{name}.{suffix}-{}", snapshot.short()))
@@ -88,7 +93,8 @@ pub fn kit_fits(record: &NodeRecord) -> Result<(), RestoreError> {
     Err(RestoreError::Version { kit: kit.clone(), there: there.to_string(), wanted: wanted.clone(), why })
 }
 
-fn kit_version(kit: &Path) -> Option<DssVersion> {
+/// The version of a kit, or that a data directory is marked with.
+pub fn kit_version(kit: &Path) -> Option<DssVersion> {
     let text = std::fs::read(kit.join("dss-version.json")).ok()?;
     let parsed: serde_json::Value = serde_json::from_slice(&text).ok()?;
     parsed.get("product_version")?.as_str()?.parse().ok()

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use crate::base::id::{NodeId, RepositoryId};
 use crate::base::random::{Entropy, array};
+use crate::sys::durable;
 use crate::vault::VaultError;
 
 /// This machine's name.
@@ -41,17 +42,12 @@ pub fn node_id(
     }
     let id = NodeId::from_bytes(array(entropy));
     nodes.insert(label.to_owned(), id.to_string());
-    save(state, &path, &known).map_err(|error| VaultError::local("write", &path, error))?;
+    save(&path, &known).map_err(|error| VaultError::local("write", &path, error))?;
     Ok(id)
 }
 
-fn save(state: &Path, path: &Path, known: &BTreeMap<String, BTreeMap<String, String>>) -> io::Result<()> {
-    std::fs::create_dir_all(state)?;
-    let mut file = tempfile::NamedTempFile::new_in(state)?;
-    serde_json::to_writer_pretty(&mut file, known)?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    Ok(())
+fn save(path: &Path, known: &BTreeMap<String, BTreeMap<String, String>>) -> io::Result<()> {
+    durable::replace(path, &serde_json::to_vec_pretty(known)?)
 }
 
 #[cfg(test)]

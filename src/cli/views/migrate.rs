@@ -1,0 +1,162 @@
+//! The run-book of a migration, and what became of its steps.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::base::id::SnapshotId;
+use crate::cli::exit::Outcome;
+use crate::cli::output::View;
+use crate::dss::migrate::{By, MigrateReport, Offered, Plan, State, Step};
+use crate::sys::process::line;
+
+/// The plan with what became of it.
+#[derive(Debug, Serialize)]
+pub struct MigrateView {
+    message_type: &'static str,
+    dry_run: bool,
+    snapshot_id: SnapshotId,
+    data_dir: PathBuf,
+    kit: PathBuf,
+    account: String,
+    port: Option<u16>,
+    install_id: Option<String>,
+    drill: bool,
+    resumed: bool,
+    kept: Option<PathBuf>,
+    steps: Vec<StepView>,
+    files_restored: Option<u64>,
+    bytes_restored: Option<u64>,
+    healthy: Option<bool>,
+    unhealthy_because: Option<String>,
+    warnings: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct StepView {
+    name: String,
+    does: String,
+    command: Option<Vec<String>>,
+    by: By,
+    offered: Option<Offered>,
+    outcome: Option<State>,
+}
+
+impl MigrateView {
+    /// The view of a report.
+    pub fn new(snapshot_id: SnapshotId, dry_run: bool, report: MigrateReport) -> Self {
+        let MigrateReport { plan, states, resumed, files, kept, healthy } = report;
+        let state = |name: &str| states.iter().find(|(step, _)| step == name).map(|(_, state)| *state);
+        let steps = plan.steps.iter().map(|step| StepView::new(step, state(&step.name))).collect();
+        let Plan { data_dir, account, kit, install_id, port, drill, warnings, .. } = plan;
+        Self {
+            message_type: "summary",
+            dry_run,
+            snapshot_id,
+            data_dir,
+            kit,
+            account,
+            port,
+            install_id,
+            drill,
+            resumed,
+            kept,
+            steps,
+            files_restored: files.as_ref().map(|files| files.files),
+            bytes_restored: files.as_ref().map(|files| files.bytes),
+            healthy: healthy.as_ref().map(Result::is_ok),
+            unhealthy_because: healthy.and_then(Result::err),
+            warnings,
+        }
+    }
+
+    /// How the command ends.
+    pub fn outcome(&self) -> Outcome {
+        if self.healthy == Some(false) { Outcome::Unhealthy } else { Outcome::Clean }
+    }
+
+    /// What there was to do, and is done.
+    fn told(&self) -> String {
+        let mut text = String::new();
+        for step in self.steps.iter().filter(|step| step.outcome != Some(State::Left)) {
+            let skipped = if step.outcome == Some(State::Skipped) { " (left out)" } else { "" };
+            text.push_str(&format!("done: {}{skipped}\n", step.does));
+        }
+        if let Some(kept) = &self.kept {
+            text.push_str(&format!("the directory that was there is kept as {}\n", kept.display()));
+        }
+        let left: Vec<&StepView> = self.steps.iter().filter(|step| step.outcome == Some(State::Left)).collect();
+        if !left.is_empty() {
+            text.push_str("left for you:\n");
+            left.iter().for_each(|step| text.push_str(&step.text("  ")));
+        }
+        let data_dir = self.data_dir.display();
+        text.push_str(&match (self.drill, self.healthy, &self.unhealthy_because) {
+            (true, Some(true), _) => {
+                format!(
+                    "the copy in {data_dir} started, answered, and is stopped again; remove it when you have looked\n"
+                )
+            }
+            (true, _, why) => format!(
+                "the copy in {data_dir} was started and does not answer: {}; it is stopped\n",
+                why.as_deref().unwrap_or("nobody knows why")
+            ),
+            (false, Some(true), _) => format!("the node in {data_dir} was started and answers\n"),
+            (false, Some(false), why) => format!(
+                "the node in {data_dir} was started and does not answer: {}\n",
+                why.as_deref().unwrap_or("nobody knows why")
+            ),
+            (false, None, _) => format!("the node is in {data_dir} and is not started\n"),
+        });
+        text
+    }
+}
+
+impl StepView {
+    fn new(step: &Step, outcome: Option<State>) -> Self {
+        Self {
+            name: step.name.clone(),
+            does: step.says.clone(),
+            command: step.command().map(<[String]>::to_vec),
+            by: step.by,
+            offered: step.offered,
+            outcome,
+        }
+    }
+
+    /// Its sentence, and below it what one would type.
+    fn text(&self, indent: &str) -> String {
+        let mut text = format!("{indent}{}", self.does);
+        text.push_str(match self.offered {
+            Some(Offered::Root) => " (needs root)",
+            Some(Offered::Internet) => " (needs the internet)",
+            Some(Offered::Hand) | None => "",
+        });
+        text.push('\n');
+        if let Some(command) = &self.command {
+            let who = if self.by == By::Root { '#' } else { '$' };
+            text.push_str(&format!("{indent}  {who} {}\n", line(command)));
+        }
+        text
+    }
+}
+
+impl View for MigrateView {
+    fn text(&self) -> String {
+        if !self.dry_run {
+            return self.told();
+        }
+        let mut text = String::new();
+        for (number, step) in self.steps.iter().enumerate() {
+            let whose = if step.offered.is_some() { "  (yours)" } else { "" };
+            text.push_str(&format!("{:>2}. {}{whose}\n", number + 1, step.name));
+            text.push_str(&step.text("    "));
+        }
+        text.push_str(&format!(
+            "commands behind `$` are run as {}, those behind `#` as root; `--all-steps` takes yours too where it can\n\
+             dry run: nothing was done\n",
+            self.account
+        ));
+        text
+    }
+}

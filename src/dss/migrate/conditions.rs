@@ -1,0 +1,155 @@
+//! What must hold before anything is touched. Installers do not ask: measured, one of them took a newer data directory
+//! and marked it as its own, older version without a word.
+
+use crate::dss::control::evidence::Running;
+use crate::dss::datadir::databases::DatabaseKind;
+use crate::dss::migrate::Wish;
+use crate::dss::migrate::error::MigrateError;
+use crate::dss::migrate::ground::{Ground, Occupancy};
+use crate::dss::migrate::source::Source;
+
+/// Checks them all.
+pub fn hold(source: &Source, wish: &Wish, ground: &Ground) -> Result<(), MigrateError> {
+    software(source, wish, ground)?;
+    place(source, wish, ground)?;
+    account(wish, ground)?;
+    ports(wish, ground)?;
+    databases(source, wish)?;
+    twins(source, wish, ground)
+}
+
+fn software(source: &Source, wish: &Wish, ground: &Ground) -> Result<(), MigrateError> {
+    let kit = wish.kit.display();
+    let Some(there) = &ground.kit else {
+        return Err(MigrateError::refused(
+            format!("there is no DSS kit in {kit}"),
+            "unpack the kit of the snapshot's version or a newer one, and name it with `--install-dir`",
+        ));
+    };
+    let Some(wanted) = &source.facts.version else {
+        return Err(MigrateError::refused(
+            "the snapshot does not tell the version of its node",
+            "restore its files with `--target DIR`",
+        ));
+    };
+    if there < wanted {
+        return Err(MigrateError::refused(
+            format!("the kit in {kit} is version {there}, the snapshot is of {wanted}: DSS must not be downgraded"),
+            format!("unpack the kit of version {wanted} or a newer one, and name it with `--install-dir`"),
+        ));
+    }
+    match &wish.python {
+        Some(python) if !ground.has(python) => Err(MigrateError::refused(
+            format!("there is no {}", python.display()),
+            "name the Python the built-in environment is to be made from, by its path",
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn place(source: &Source, wish: &Wish, ground: &Ground) -> Result<(), MigrateError> {
+    let data_dir = wish.data_dir.display();
+    match &ground.place {
+        Occupancy::Other(what) => {
+            return Err(MigrateError::refused(
+                format!("{data_dir} is not empty: {what}"),
+                "move it away, or name another place with `--data-dir`",
+            ));
+        }
+        Occupancy::Same(_) if wish.drill => {
+            return Err(MigrateError::refused(format!("{data_dir} is the node itself"), "name an empty place"));
+        }
+        Occupancy::Same(Running::Running) => {
+            return Err(MigrateError::refused(format!("the node in {data_dir} runs"), "stop it first"));
+        }
+        Occupancy::Same(Running::Unknown) => {
+            let what = format!("it cannot be told whether the node in {data_dir} runs");
+            return Err(MigrateError::refused(what, "run as root to see more, or stop it"));
+        }
+        Occupancy::Same(Running::Stopped) if ground.into => {
+            return Err(MigrateError::refused(
+                format!("{data_dir} holds the old node and cannot be renamed"),
+                "restore it there with `--in-place`, or name another place with `--data-dir`",
+            ));
+        }
+        Occupancy::Same(Running::Stopped) | Occupancy::Free => {}
+    }
+    if wish.data_dir.starts_with(&wish.kit) || wish.kit.starts_with(&wish.data_dir) {
+        let what = format!("{data_dir} and the kit in {} lie in each other", wish.kit.display());
+        return Err(MigrateError::refused(what, "name another place with `--data-dir`"));
+    }
+    if ground.noexec {
+        let what = format!("the file system of {data_dir} is mounted noexec: DSS cannot run from it");
+        return Err(MigrateError::refused(what, "mount it without noexec"));
+    }
+    // File systems need something for themselves, and other programs write meanwhile.
+    if source.bytes.saturating_add(source.bytes / 50) > ground.free {
+        return Err(MigrateError::no_room(source.bytes, ground.free));
+    }
+    Ok(())
+}
+
+fn account(wish: &Wish, ground: &Ground) -> Result<(), MigrateError> {
+    let user = &wish.user;
+    match &ground.account {
+        None => Err(MigrateError::refused(
+            format!("there is no account `{user}` here"),
+            format!("make it (`useradd --create-home {user}`), or name another with `--user`"),
+        )),
+        Some(account) if account.uid == 0 => {
+            Err(MigrateError::refused("DSS does not run as root", "name the account it shall run as with `--user`"))
+        }
+        Some(_) if !ground.is_root && !ground.is_account => Err(MigrateError::refused(
+            format!("only root or `{user}` may restore a node of `{user}`"),
+            format!("run as root, or as `{user}`"),
+        )),
+        Some(_) => Ok(()),
+    }
+}
+
+fn ports(wish: &Wish, ground: &Ground) -> Result<(), MigrateError> {
+    let Some(base) = wish.port else { return Ok(()) };
+    if !(1024..=65526).contains(&base) {
+        return Err(MigrateError::refused(format!("{base} cannot be the first of ten ports"), "choose 1024 to 65526"));
+    }
+    match ground.taken_ports.first() {
+        // Without a start it may be free by the time it is needed; the plan warns.
+        Some(_) if !wish.start && !wish.port_is_new => Ok(()),
+        Some(port) => Err(MigrateError::refused(
+            format!("port {port} is in use; the node needs ten from {base} on"),
+            "stop what uses it, or choose another with `--port`",
+        )),
+        None => Ok(()),
+    }
+}
+
+/// A copy that speaks to the database of production would be production.
+fn databases(source: &Source, wish: &Wish) -> Result<(), MigrateError> {
+    let external = source.facts.databases.iter().find(|database| database.kind != DatabaseKind::Embedded);
+    match external {
+        Some(database) if wish.drill || wish.start => Err(MigrateError::refused(
+            format!(
+                "the node has a database on a server ({}), and its copy would use the same one",
+                database.described_in
+            ),
+            if wish.drill {
+                "such a node cannot be drilled yet"
+            } else {
+                "restore without `--start`; point the configuration to the restored database, then start the node"
+            },
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Two nodes of one installation: scenarios would run twice.
+fn twins(source: &Source, wish: &Wish, ground: &Ground) -> Result<(), MigrateError> {
+    let running = matches!(ground.original, Some(Running::Running | Running::Unknown));
+    if running && wish.start && !wish.drill {
+        return Err(MigrateError::refused(
+            format!("the node this is a copy of runs in {}: all scenarios would run twice", source.record.data_dir),
+            "stop it for good first; for a copy beside it use `--drill`",
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,143 @@
+//! Bringing the files of a node to their new place: beside it first, then by one rename, so that there is never half a
+//! node; right into it where it is a mount point.
+
+use std::path::{Path, PathBuf};
+
+use crate::base::id::SnapshotId;
+use crate::dss::backup::DATADIR;
+use crate::dss::migrate::error::MigrateError;
+use crate::dss::migrate::source::Source;
+use crate::dss::migrate::step::Plan;
+use crate::dss::restore::{Place, RestoreError, stale, swap};
+use crate::repo::Repository;
+use crate::repo::snapshot::Manifest;
+use crate::sys::names::Names;
+use crate::vault::Context;
+use crate::vault::restore::{self, OwnerMode, OwnerRule, RestoreOptions, RestoreReport};
+
+/// What an installer leaves that died in a migration.
+const BROKEN: &str = "DSS-MIGRATION-IN-PROGRESS.json";
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub struct Restored {
+    /// `None` if a killed run had done it already.
+    pub report: Option<RestoreReport>,
+    /// The directory that was there before.
+    pub kept: Option<PathBuf>,
+}
+
+/// What is needed for it.
+pub struct Files<'f> {
+    pub repository: &'f Repository,
+    pub manifest: &'f Manifest,
+    pub snapshot: SnapshotId,
+    pub source: &'f Source,
+    pub verify: bool,
+    pub context: Context<'f>,
+}
+
+impl Files<'_> {
+    /// Brings them. `begun_before`: a killed run may have done any part of it.
+    pub fn bring(&self, plan: &Plan, begun_before: bool) -> Result<Restored, MigrateError> {
+        let place = Place::at(&plan.data_dir, &self.snapshot)?;
+        let Place { data_dir, beside, before } = &place;
+        let kept = || before.symlink_metadata().is_ok().then(|| before.clone());
+        let is_whole = begun_before && data_dir.join("install.ini").exists() && !beside.exists();
+        if let Some(parent) = data_dir.parent() {
+            std::fs::create_dir_all(parent).map_err(MigrateError::local("make", parent))?;
+        }
+        if is_mount_point(data_dir) {
+            let report = self.restore(data_dir, plan)?;
+            stale::remove(data_dir);
+            return Ok(Restored { report: Some(report), kept: None });
+        }
+        if is_whole && (kept().is_some() || !plan.replaces) {
+            return Ok(Restored { report: None, kept: kept() });
+        }
+        swap::sweep(beside)?;
+        swap::make(beside)?;
+        let report = self.restore(beside, plan)?;
+        stale::remove(beside);
+        if data_dir.join("install.ini").exists() {
+            swap::exchange(data_dir, beside, before)?;
+        } else {
+            swap::put(beside, data_dir)?;
+        }
+        Ok(Restored { report: Some(report), kept: kept() })
+    }
+
+    fn restore(&self, target: &Path, plan: &Plan) -> Result<RestoreReport, MigrateError> {
+        let (owner, owner_map) = self.owners(plan);
+        let options = RestoreOptions {
+            target: target.to_owned(),
+            target_is_subpath: true,
+            subpath: Some(DATADIR.as_bytes().to_vec()),
+            verify: self.verify,
+            owner,
+            owner_map,
+            ..RestoreOptions::default()
+        };
+        let report = restore::run(self.repository, self.snapshot, self.manifest, &options, self.context)?;
+        match report.failures.first() {
+            None => Ok(report),
+            Some(first) => Err(MigrateError::Files {
+                count: report.failures.len(),
+                first: format!("{}: {}", first.path, first.cause),
+                beside: target.to_owned(),
+            }),
+        }
+    }
+
+    /// The account's files become those of the new one. Others, of end users under user isolation, keep their owners.
+    fn owners(&self, plan: &Plan) -> (OwnerMode, Vec<OwnerRule>) {
+        let old = &self.source.facts.owner;
+        let account = Names::account(&plan.account).filter(|_| rustix::process::geteuid().is_root());
+        let Some(account) = account else { return (OwnerMode::Current, Vec::new()) };
+        if old.user.as_deref() == Some(plan.account.as_str()) {
+            return (OwnerMode::Names, Vec::new());
+        }
+        let rule = |group, from: String, to: u32| OwnerRule { group, from, to: to.to_string() };
+        let mut rules =
+            vec![rule(false, old.uid.to_string(), account.uid), rule(true, old.gid.to_string(), account.gid)];
+        rules.extend(old.user.clone().map(|name| rule(false, name, account.uid)));
+        rules.extend(old.group.clone().map(|name| rule(true, name, account.gid)));
+        (OwnerMode::Names, rules)
+    }
+}
+
+fn is_mount_point(data_dir: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let device = |path: &Path| path.metadata().map(|metadata| metadata.dev()).ok();
+    let here = device(data_dir);
+    here.is_some() && here != data_dir.parent().and_then(device)
+}
+
+/// Whether an installer died in the middle of a migration there.
+pub fn has_broken_migration(data_dir: &Path) -> bool {
+    data_dir.join(BROKEN).exists()
+}
+
+/// Removes a directory that we restored, so that it can be restored again. A mount point is emptied.
+pub fn discard(data_dir: &Path) -> Result<(), MigrateError> {
+    if !is_mount_point(data_dir) {
+        return Ok(swap::sweep(data_dir)?);
+    }
+    let failed = |path: &Path| MigrateError::local("remove", path);
+    for entry in std::fs::read_dir(data_dir).map_err(failed(data_dir))?.flatten() {
+        let path = entry.path();
+        let is_dir = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        let removed = if is_dir { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
+        removed.map_err(failed(&path))?;
+    }
+    Ok(())
+}
+
+/// What an earlier restore of the same snapshot replaced must be put back or removed first.
+pub fn nothing_kept(plan: &Plan, snapshot: &SnapshotId) -> Result<(), MigrateError> {
+    let Place { before, .. } = Place::at(&plan.data_dir, snapshot)?;
+    if plan.replaces && before.symlink_metadata().is_ok() {
+        return Err(RestoreError::KeptBefore { before }.into());
+    }
+    Ok(())
+}

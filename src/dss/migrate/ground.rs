@@ -1,0 +1,166 @@
+//! What there is on this machine for the node to stand on. Looked at once, before anything is planned.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{StatVfsMountFlags, access, statvfs};
+
+use crate::dss::control::evidence::Running;
+use crate::dss::control::instance::Instance;
+use crate::dss::control::proc;
+use crate::dss::datadir::DataDir;
+use crate::dss::datadir::host::Host;
+use crate::dss::datadir::version::DssVersion;
+use crate::dss::migrate::source::Source;
+use crate::dss::restore::kit_version;
+use crate::sys::names::{Account, Names};
+
+/// A fresh file system has this, and it is nobody's content.
+const LOST_AND_FOUND: &str = "lost+found";
+/// Ports a node asks to be left alone, from its first one (DSS docs, installation/custom/requirements).
+pub const PORTS: u16 = 10;
+
+/// What lies at the place the node shall come to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Occupancy {
+    /// Nothing, or an empty directory.
+    Free,
+    /// The same installation.
+    Same(Running),
+    /// Something else; the text says what.
+    Other(String),
+}
+
+/// The machine.
+#[derive(Debug, Clone)]
+pub struct Ground {
+    /// Its name.
+    pub host: String,
+    /// Whether we are root.
+    pub is_root: bool,
+    /// The account DSS shall run as, if it exists here.
+    pub account: Option<Account>,
+    /// Whether that is the account we are.
+    pub is_account: bool,
+    /// The version of the kit, if there is one.
+    pub kit: Option<DssVersion>,
+    /// What lies at the place.
+    pub place: Occupancy,
+    /// Whether the place is a mount point or cannot be renamed to: the files are restored right into it.
+    pub into: bool,
+    /// Bytes free there.
+    pub free: u64,
+    /// Whether programs may not be run there.
+    pub noexec: bool,
+    /// Ports of the node that somebody else listens on.
+    pub taken_ports: Vec<u16>,
+    /// Interpreters and programs asked about that are there.
+    pub present: Vec<PathBuf>,
+    /// The node this is a copy of, if it is on this machine.
+    pub original: Option<Running>,
+}
+
+/// What is asked about.
+#[derive(Debug)]
+pub struct Questions<'q> {
+    /// Where to.
+    pub data_dir: &'q Path,
+    /// On which software.
+    pub kit: &'q Path,
+    /// For which account.
+    pub user: &'q str,
+    /// From which port.
+    pub port: Option<u16>,
+    /// Whether these are there.
+    pub files: Vec<PathBuf>,
+}
+
+impl Ground {
+    /// Looks.
+    pub fn look(questions: &Questions<'_>, source: &Source) -> Self {
+        let Questions { data_dir, kit, user, port, files } = questions;
+        let parent = existing(data_dir);
+        let volume = statvfs(&parent);
+        let account = Names::account(user);
+        let place = occupancy(data_dir, source);
+        let uid = rustix::process::geteuid();
+        Self {
+            host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+            is_root: uid.is_root(),
+            is_account: account.as_ref().is_some_and(|account| account.uid == uid.as_raw()),
+            account,
+            kit: kit.join("installer.sh").is_file().then(|| kit_version(kit)).flatten(),
+            into: data_dir.is_dir() && !can_rename(data_dir),
+            free: volume.as_ref().map_or(u64::MAX, |volume| volume.f_bavail.saturating_mul(volume.f_frsize)),
+            noexec: volume.is_ok_and(|volume| volume.f_flag.contains(StatVfsMountFlags::NOEXEC)),
+            taken_ports: match (port, &place) {
+                // Its own ports are no hindrance: it is stopped first, or must be.
+                (Some(base), Occupancy::Free | Occupancy::Other(_)) => taken(*base),
+                _ => Vec::new(),
+            },
+            place,
+            present: files.iter().filter(|file| file.exists()).cloned().collect(),
+            original: original(data_dir, source),
+        }
+    }
+
+    /// Whether a program that was asked about is there.
+    pub fn has(&self, file: &Path) -> bool {
+        self.present.iter().any(|present| present == file)
+    }
+}
+
+/// The nearest directory above a path that exists.
+fn existing(path: &Path) -> PathBuf {
+    path.ancestors().find(|path| path.is_dir()).unwrap_or(Path::new("/")).to_owned()
+}
+
+/// Whether a restored directory can take the place of this one by a rename.
+fn can_rename(data_dir: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let Some(parent) = data_dir.parent() else { return false };
+    let device = |path: &Path| path.metadata().map(|metadata| metadata.dev()).ok();
+    device(data_dir) == device(parent) && access(parent, rustix::fs::Access::WRITE_OK).is_ok()
+}
+
+fn occupancy(data_dir: &Path, source: &Source) -> Occupancy {
+    let entries = match std::fs::read_dir(data_dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Occupancy::Free,
+        Err(error) => return Occupancy::Other(error.to_string()),
+    };
+    if entries.flatten().all(|entry| entry.file_name() == LOST_AND_FOUND) {
+        return Occupancy::Free;
+    }
+    match DataDir::open(data_dir, &Host::new(None)) {
+        Ok(there) if there.facts.install_id.is_some() && there.facts.install_id == source.facts.install_id => {
+            Occupancy::Same(proc::look(&Instance::new(&there.root, &there.facts)).running())
+        }
+        Ok(there) => Occupancy::Other(format!(
+            "it is the installation {}",
+            there.facts.install_id.unwrap_or_else(|| "without an id".to_owned())
+        )),
+        Err(error) => Occupancy::Other(error.to_string()),
+    }
+}
+
+/// The node the snapshot was made of, if it still is on this machine at another place.
+fn original(data_dir: &Path, source: &Source) -> Option<Running> {
+    let path = Path::new(&source.record.data_dir);
+    if path == data_dir {
+        return None;
+    }
+    let there = DataDir::open(path, &Host::new(None)).ok()?;
+    (there.facts.install_id == source.facts.install_id)
+        .then(|| proc::look(&Instance::new(&there.root, &there.facts)).running())
+}
+
+/// Those of the ten ports that cannot be listened on.
+pub fn taken(base: u16) -> Vec<u16> {
+    (base..=base.saturating_add(PORTS - 1)).filter(|port| TcpListener::bind(("0.0.0.0", *port)).is_err()).collect()
+}
+
+/// The first ten free ports above a node's own.
+pub fn free_base(port: u16) -> Option<u16> {
+    (1..=200).map_while(|step| port.checked_add(step * PORTS)).find(|base| *base <= 65526 && taken(*base).is_empty())
+}

@@ -1,0 +1,332 @@
+//! Bringing a node to another machine, path, port, account or newer version, and trying a copy of it (a drill). What is
+//! done is a plan first: a value that can be shown, written down and gone on with.
+
+mod arguments;
+mod aside;
+mod conditions;
+mod configure;
+mod error;
+mod files;
+mod ground;
+mod journal;
+mod note;
+mod perform;
+mod plan;
+mod quiet;
+mod source;
+mod step;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::base::id::SnapshotId;
+use crate::base::progress::Event;
+use crate::dss::control::lock::DataDirLock;
+use crate::dss::migrate::ground::{Ground, Questions};
+use crate::dss::migrate::journal::{Journal, Progress};
+use crate::dss::migrate::perform::Tools;
+use crate::dss::migrate::source::Source;
+use crate::repo::Repository;
+use crate::repo::snapshot::Manifest;
+use crate::vault::Context;
+use crate::vault::restore::RestoreReport;
+
+pub use error::MigrateError;
+pub use journal::State;
+pub use step::{Act, By, Offered, Plan, Step};
+
+/// What is asked for. What is absent is as it was.
+#[derive(Debug, Clone)]
+pub struct MigrateOptions {
+    /// Where the node shall come to.
+    pub data_dir: Option<PathBuf>,
+    /// The software it shall run on.
+    pub install_dir: Option<PathBuf>,
+    /// The first of its ports.
+    pub port: Option<u16>,
+    /// The account it shall run as.
+    pub user: Option<String>,
+    /// The Python its built-in environment is made from.
+    pub python: Option<PathBuf>,
+    /// A copy that is tried and stopped again; `data_dir` says where.
+    pub drill: bool,
+    /// Start it in the end.
+    pub start: bool,
+    /// Take also the steps that need root or the internet.
+    pub all_steps: bool,
+    /// Names of steps to be left out.
+    pub skip: Vec<String>,
+    /// Change nothing; only make the plan.
+    pub dry_run: bool,
+    /// Read everything back and compare.
+    pub verify: bool,
+    /// How long it is waited for its health.
+    pub health_limit: Duration,
+}
+
+/// What was asked for, with every gap filled from the snapshot.
+#[derive(Debug, Clone)]
+pub struct Wish {
+    /// Where to.
+    pub data_dir: PathBuf,
+    /// On which software.
+    pub kit: PathBuf,
+    /// The first port.
+    pub port: Option<u16>,
+    /// Whether that was asked for or chosen, and is not the one it had.
+    pub port_is_new: bool,
+    /// The account.
+    pub user: String,
+    /// The Python, if it was asked for.
+    pub python: Option<PathBuf>,
+    /// Whether it is a drill.
+    pub drill: bool,
+    /// Whether it is started.
+    pub start: bool,
+    /// The new install id of a copy.
+    pub install_id: Option<String>,
+}
+
+/// What was done, or would be.
+#[derive(Debug)]
+pub struct MigrateReport {
+    /// The plan.
+    pub plan: Plan,
+    /// What became of each step; nothing in a dry run.
+    pub states: Vec<(String, State)>,
+    /// Whether an earlier run was gone on with.
+    pub resumed: bool,
+    /// The restore of the files, if it was done in this run.
+    pub files: Option<RestoreReport>,
+    /// The directory that was there before and is kept.
+    pub kept: Option<PathBuf>,
+    /// Whether it answers; `None` if it was not started.
+    pub healthy: Option<Result<(), String>>,
+}
+
+/// Brings the node there.
+pub fn run(
+    repository: &Repository,
+    snapshot: SnapshotId,
+    manifest: &Manifest,
+    options: &MigrateOptions,
+    context: Context<'_>,
+) -> Result<MigrateReport, MigrateError> {
+    let source = Source::read(repository, manifest, context)?;
+    let mut wish = wish(&source, options)?;
+    let _lock = DataDirLock::take(&context.folders.state, &wish.data_dir)?;
+    let journal = Journal::of(&context.folders.state, &wish.data_dir);
+    let asked = asked(options, &wish);
+    let unfinished = unfinished(&journal, snapshot, &asked, &wish)?;
+    let resumed = unfinished.is_some();
+    let mut progress = match unfinished {
+        Some(progress) => progress,
+        None => {
+            if options.drill {
+                dress_up(&mut wish, &source, repository)?;
+            }
+            let ground = Ground::look(&questions(&wish, &source), &source);
+            let plan = plan::plan(&source, &wish, &ground)?;
+            files::nothing_kept(&plan, &snapshot)?;
+            Progress { snapshot: snapshot.to_string(), asked, plan, states: Vec::new() }
+        }
+    };
+    let unknown = options.skip.iter().find(|name| progress.plan.step(name).is_none());
+    if let Some(name) = unknown {
+        return Err(MigrateError::NoStep { name: name.clone() });
+    }
+    if options.dry_run {
+        let Progress { plan, states, .. } = progress;
+        return Ok(MigrateReport { plan, states, resumed, files: None, kept: None, healthy: None });
+    }
+    let attended = Attended { repository, manifest, snapshot, source: &source, options, context, journal: &journal };
+    let mut outcome = Outcome::default();
+    let went = attended.steps(&mut progress, &mut outcome);
+    if progress.plan.drill && went.is_err() && outcome.started {
+        // Whatever went wrong: a copy must not go on running.
+        let _ = attended.tools(&progress.plan).stop();
+    }
+    went?;
+    journal.clear()?;
+    let Progress { plan, states, .. } = progress;
+    let Outcome { files, kept, healthy, .. } = outcome;
+    Ok(MigrateReport { plan, states, resumed, files, kept, healthy })
+}
+
+/// What came of the steps of one run.
+#[derive(Default)]
+struct Outcome {
+    files: Option<RestoreReport>,
+    kept: Option<PathBuf>,
+    healthy: Option<Result<(), String>>,
+    started: bool,
+}
+
+struct Attended<'a> {
+    repository: &'a Repository,
+    manifest: &'a Manifest,
+    snapshot: SnapshotId,
+    source: &'a Source,
+    options: &'a MigrateOptions,
+    context: Context<'a>,
+    journal: &'a Journal,
+}
+
+impl Attended<'_> {
+    fn steps(&self, progress: &mut Progress, outcome: &mut Outcome) -> Result<(), MigrateError> {
+        if progress.state(plan::ATTACH) == Some(State::Begun) && files::has_broken_migration(&progress.plan.data_dir) {
+            // An installer that was cut short may have left neither the old nor the new configuration. It was restored
+            // by us, and so it is restored again.
+            progress.back_to(plan::RESTORE);
+            files::discard(&progress.plan.data_dir)?;
+            self.journal.write(progress)?;
+        }
+        for step in progress.plan.steps.clone() {
+            if matches!(progress.state(&step.name), Some(State::Done | State::Skipped)) {
+                continue;
+            }
+            if self.context.cancel.is_requested() {
+                return Err(crate::dss::control::ControlError::Interrupted.into());
+            }
+            if let Some(state) = self.left_out(&step) {
+                progress.set(&step.name, state);
+                continue;
+            }
+            let begun_before = progress.state(&step.name) == Some(State::Begun);
+            progress.set(&step.name, State::Begun);
+            self.journal.write(progress)?;
+            self.context.progress.on(Event::Step { does: &step.says });
+            self.take(&step, &progress.plan, begun_before, outcome)?;
+            progress.set(&step.name, State::Done);
+            self.journal.write(progress)?;
+        }
+        Ok(())
+    }
+
+    fn take(&self, step: &Step, plan: &Plan, begun_before: bool, outcome: &mut Outcome) -> Result<(), MigrateError> {
+        if step.act == Act::Restore {
+            let restored = files::Files {
+                repository: self.repository,
+                manifest: self.manifest,
+                snapshot: self.snapshot,
+                source: self.source,
+                verify: self.options.verify,
+                context: self.context,
+            }
+            .bring(plan, begun_before)?;
+            (outcome.files, outcome.kept) = (restored.report, restored.kept);
+            return Ok(());
+        }
+        outcome.started |= step.act == Act::Start;
+        let healthy = self.tools(plan).perform(step)?;
+        if step.act == Act::Start {
+            outcome.healthy = Some(healthy);
+        }
+        Ok(())
+    }
+
+    fn tools<'t>(&'t self, plan: &'t Plan) -> Tools<'t> {
+        Tools {
+            plan,
+            packages: self.source.packages.as_deref(),
+            health_limit: self.options.health_limit,
+            cancel: self.context.cancel,
+        }
+    }
+
+    /// Why a step is not taken, if it is not.
+    fn left_out(&self, step: &Step) -> Option<State> {
+        if self.options.skip.contains(&step.name) {
+            return Some(State::Skipped);
+        }
+        let may_be_root = rustix::process::geteuid().is_root();
+        match step.offered {
+            _ if step.act == Act::Advice => Some(State::Left),
+            None => None,
+            Some(Offered::Hand) => Some(State::Left),
+            Some(Offered::Root) if self.options.all_steps && may_be_root => None,
+            Some(Offered::Internet) if self.options.all_steps => None,
+            Some(_) => Some(State::Left),
+        }
+    }
+}
+
+fn wish(source: &Source, options: &MigrateOptions) -> Result<Wish, MigrateError> {
+    let absolute = |path: &Path| std::path::absolute(path).map_err(MigrateError::local("find", path));
+    let missing = |what: &str, option: &str| {
+        MigrateError::refused(format!("the snapshot does not tell {what}"), format!("say it with `{option}`"))
+    };
+    let kit = options.install_dir.clone().or_else(|| source.record.install_dir.clone().map(PathBuf::from));
+    let user = options.user.clone().or_else(|| source.record.owner.clone());
+    let data_dir = options.data_dir.as_deref().unwrap_or(Path::new(&source.record.data_dir));
+    Ok(Wish {
+        data_dir: real(&absolute(data_dir)?),
+        kit: real(&absolute(&kit.ok_or_else(|| missing("its kit", "--install-dir"))?)?),
+        port: options.port.or(source.record.port),
+        port_is_new: options.port.is_some_and(|port| Some(port) != source.record.port),
+        user: user.ok_or_else(|| missing("its account", "--user"))?,
+        python: options.python.clone(),
+        drill: options.drill,
+        start: options.start || options.drill,
+        install_id: None,
+    })
+}
+
+/// Without links as far as it exists: DSS compares real paths.
+fn real(path: &Path) -> PathBuf {
+    for above in path.ancestors() {
+        if let (Ok(real), Ok(below)) = (above.canonicalize(), path.strip_prefix(above)) {
+            return if below.as_os_str().is_empty() { real } else { real.join(below) };
+        }
+    }
+    path.to_owned()
+}
+
+/// A copy is another installation: other ports, another id.
+fn dress_up(wish: &mut Wish, source: &Source, repository: &Repository) -> Result<(), MigrateError> {
+    let old = source.record.port;
+    if !wish.port_is_new {
+        wish.port = old.and_then(ground::free_base);
+        wish.port_is_new = true;
+    }
+    if wish.port.is_none() {
+        return Err(MigrateError::refused("a copy needs ports of its own", "name the first of ten with `--port`"));
+    }
+    wish.install_id = Some(configure::new_install_id(&*repository.seams.entropy));
+    Ok(())
+}
+
+fn questions<'q>(wish: &'q Wish, source: &'q Source) -> Questions<'q> {
+    let facts = &source.facts;
+    let mut files: Vec<PathBuf> = facts.outside.iter().map(|outside| PathBuf::from(&outside.path)).collect();
+    files.extend(facts.python.iter().filter_map(|python| python.base.clone()).map(PathBuf::from));
+    files.extend(facts.java.iter().map(|java| PathBuf::from(&java.path)));
+    files.extend(wish.python.clone());
+    Questions { data_dir: &wish.data_dir, kit: &wish.kit, user: &wish.user, port: wish.port, files }
+}
+
+/// What makes two runs the same: where to, on what, for whom.
+fn asked(options: &MigrateOptions, wish: &Wish) -> String {
+    let Wish { data_dir, kit, user, python, drill, start, .. } = wish;
+    let shown = |path: Option<&Path>| path.map(|path| path.display().to_string()).unwrap_or_default();
+    let port = options.port.map(|port| port.to_string()).unwrap_or_default();
+    let words = [shown(Some(data_dir)), shown(Some(kit)), port, user.clone(), shown(python.as_deref())];
+    format!("{} drill={drill} start={start}", words.join(" "))
+}
+
+fn unfinished(
+    journal: &Journal,
+    snapshot: SnapshotId,
+    asked: &str,
+    wish: &Wish,
+) -> Result<Option<Progress>, MigrateError> {
+    let Some(progress) = journal.read()? else { return Ok(None) };
+    if progress.snapshot == snapshot.to_string() && progress.asked == asked {
+        return Ok(Some(progress));
+    }
+    Err(MigrateError::Unfinished {
+        snapshot: progress.snapshot,
+        data_dir: wish.data_dir.clone(),
+        journal: journal.path().to_owned(),
+    })
+}

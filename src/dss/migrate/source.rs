@@ -1,0 +1,114 @@
+//! What a snapshot knows of its node: enough to bring it up anywhere, with the source machine gone.
+
+use std::io::{self, Write};
+
+use crate::dss::backup::{DATADIR, FACTS_FILE, HOST};
+use crate::dss::datadir::facts::Facts;
+use crate::dss::migrate::error::MigrateError;
+use crate::repo::Repository;
+use crate::repo::snapshot::{Manifest, NodeRecord};
+use crate::vault::{Context, VaultError, browse, dump};
+
+/// Longer files of the snapshot are not taken into memory.
+const FILE_BYTES_MAX: usize = 16 << 20;
+/// Where descriptions of code environments are, below the data directory; one folder for each language below.
+const ENVIRONMENTS: [&str; 2] = ["code-envs/desc", "acode-envs/desc"];
+/// Packages of the built-in Python environment, as they were at backup time.
+pub const PACKAGES: &str = "pip/builtin.txt";
+
+/// A code environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CodeEnv {
+    /// `python` or `R`.
+    pub language: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// A node as its snapshot knows it.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// Where it was made.
+    pub host: String,
+    /// The record of the backup.
+    pub record: NodeRecord,
+    /// Everything found out about it then.
+    pub facts: Facts,
+    /// Its code environments.
+    pub environments: Vec<CodeEnv>,
+    /// `pip freeze` of its built-in environment.
+    pub packages: Option<String>,
+    /// Bytes of content.
+    pub bytes: u64,
+}
+
+impl Source {
+    /// Reads a snapshot.
+    pub fn read(repository: &Repository, manifest: &Manifest, context: Context<'_>) -> Result<Self, MigrateError> {
+        let record = manifest.dss.as_deref().ok_or(MigrateError::NoNode)?.clone();
+        let host_file = |name: &str| file(repository, manifest, &format!("{HOST}/{name}"), context);
+        let facts = host_file(FACTS_FILE)?.ok_or_else(|| MigrateError::NoFacts { why: "it has none".to_owned() })?;
+        let facts = serde_json::from_slice(&facts).map_err(|error| MigrateError::NoFacts { why: error.to_string() })?;
+        let packages = host_file(PACKAGES)?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        let environments = environments(repository, manifest, context)?;
+        Ok(Self { host: manifest.host.clone(), record, facts, environments, packages, bytes: manifest.counts.bytes })
+    }
+}
+
+/// The content of a file of the snapshot; `None` if it has none of this name.
+fn file(
+    repository: &Repository,
+    manifest: &Manifest,
+    path: &str,
+    context: Context<'_>,
+) -> Result<Option<Vec<u8>>, VaultError> {
+    let mut bytes = Bounded(Vec::new());
+    match dump::run(repository, manifest, path.as_bytes(), context, &mut bytes) {
+        Ok(()) => Ok(Some(bytes.0)),
+        Err(VaultError::Request { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Takes so much and no more.
+struct Bounded(Vec<u8>);
+
+impl Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.0.len() + bytes.len() > FILE_BYTES_MAX {
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, "the file is too large to be what it should be"));
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn environments(
+    repository: &Repository,
+    manifest: &Manifest,
+    context: Context<'_>,
+) -> Result<Vec<CodeEnv>, VaultError> {
+    let mut found = Vec::new();
+    for folder in ENVIRONMENTS {
+        let top = format!("{DATADIR}/{folder}");
+        let walked = browse::walk(repository, manifest, top.as_bytes(), context, &mut |path, entry| {
+            let below = path.get(top.len()..).unwrap_or_default();
+            let names: Vec<_> = below.split(|byte| *byte == b'/').filter(|name| !name.is_empty()).collect();
+            if let ([language, name], true) = (names.as_slice(), entry.tree.is_some()) {
+                let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+                found.push(CodeEnv { language: text(language), name: text(name) });
+            }
+            Ok(names.len() < 2)
+        });
+        match walked {
+            // Most nodes have none, or only one of the two.
+            Ok(()) | Err(VaultError::Request { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(found)
+}

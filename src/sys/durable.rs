@@ -1,0 +1,87 @@
+//! Small files that are replaced as a whole: after a crash there is the old content or the new one, never a part.
+
+use std::fs::{File, OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+use tempfile::NamedTempFile;
+
+/// Writes a file of our own, readable for this account alone, with the folders it is in. Durable when it returns.
+pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder)?;
+    let mut file = NamedTempFile::new_in(folder)?;
+    file.write_all(content)?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    sync_folder(path)
+}
+
+/// Writes new content in the place of a file of somebody else, to whom it goes on to belong, with the same mode.
+pub fn replace_keeping_owner(path: &Path, content: &[u8]) -> io::Result<()> {
+    let metadata = path.symlink_metadata()?;
+    if !metadata.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"));
+    }
+    give(path, content, (metadata.uid(), metadata.gid()), metadata.mode() & 0o7777)
+}
+
+/// Writes a file for somebody else, in a folder that is there. What a killed run left of it is replaced too.
+pub fn give(path: &Path, content: &[u8], owner: (u32, u32), mode: u32) -> io::Result<()> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let staged = path.with_file_name(format!(".{name}.dssvault-new"));
+    match std::fs::remove_file(&staged) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&staged)?;
+    file.write_all(content)?;
+    let metadata = file.metadata()?;
+    if (metadata.uid(), metadata.gid()) != owner {
+        std::os::unix::fs::fchown(&file, Some(owner.0), Some(owner.1))?;
+    }
+    // Behind the owner, for changing that takes bits away.
+    file.set_permissions(Permissions::from_mode(mode))?;
+    file.sync_all()?;
+    std::fs::rename(&staged, path)?;
+    sync_folder(path)
+}
+
+fn sync_folder(path: &Path) -> io::Result<()> {
+    File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_made_with_its_folders_for_us_alone_and_replaced_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a/b/file");
+        replace(&path, b"a longer first content").unwrap();
+        replace(&path, b"second").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"second");
+        assert_eq!(path.metadata().unwrap().mode() & 0o777, 0o600);
+        assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn another_accounts_file_stays_that_accounts_file_and_a_link_is_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, link) = (folder.path().join("file"), folder.path().join("link"));
+        std::fs::write(&path, "old").unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+        if rustix::process::geteuid().is_root() {
+            std::os::unix::fs::chown(&path, Some(1234), Some(1235)).unwrap();
+        }
+        let before = path.metadata().unwrap();
+        replace_keeping_owner(&path, b"new").unwrap();
+        let after = path.metadata().unwrap();
+        assert_eq!((after.uid(), after.gid(), after.mode()), (before.uid(), before.gid(), before.mode()));
+        assert_eq!(std::fs::read(&path).unwrap(), b"new");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        assert!(replace_keeping_owner(&link, b"else").is_err());
+    }
+}
