@@ -34,6 +34,57 @@ const OCTAL_7_END: u32 = 1 << 21;
 /// The longest owner name a header holds.
 const OWNER_NAME_BYTES: usize = 31;
 
+/// What members are called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Naming {
+    /// Bytes at the front of every path that names in the archive lack.
+    pub dropped: usize,
+    /// What stands there instead.
+    pub prefix: Vec<u8>,
+}
+
+impl Naming {
+    /// Names begin with the last part of `path`.
+    pub fn below_parent(path: &[u8]) -> Self {
+        let dropped = path.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
+        Self { dropped, prefix: Vec::new() }
+    }
+
+    fn name(&self, path: &[u8]) -> Vec<u8> {
+        [self.prefix.as_slice(), path.get(self.dropped..).unwrap_or(path)].concat()
+    }
+}
+
+/// What went into an archive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+pub struct Exported {
+    /// Members.
+    pub members: u64,
+    /// Bytes of the files among them, holes included.
+    pub bytes: u64,
+    /// Sockets, which no archive can hold.
+    pub sockets: u64,
+}
+
+/// Writes what is at `path` as a POSIX pax archive: a directory with all below it, or one entry. A damaged chunk ends
+/// it with an error; what was written then lacks the end of an archive.
+pub fn archive(
+    repository: &Repository,
+    manifest: &Manifest,
+    path: &[u8],
+    naming: Naming,
+    context: Context<'_>,
+    out: &mut dyn Write,
+) -> Result<Exported, VaultError> {
+    let index = browse::open_index(repository, context)?;
+    let chunks = ChunkReader::new(repository, &index);
+    let archive = Archive::new(&chunks, context, out, naming);
+    match locate(&chunks, manifest.root, path)? {
+        Located::Root(tree) => archive.write(None, Some(tree), path),
+        Located::Entry(entry) => archive.write(Some(&entry), entry.tree, path),
+    }
+}
+
 /// Writes the file at `path` as it is, a directory as a POSIX pax archive. A damaged chunk ends it with an error
 /// after the good bytes before it.
 pub fn run(
@@ -46,13 +97,16 @@ pub fn run(
     let index = browse::open_index(repository, context)?;
     let chunks = ChunkReader::new(repository, &index);
     let entry = match locate(&chunks, manifest.root, path)? {
-        Located::Root(tree) => return Archive::new(&chunks, context, out, 0).write(None, tree, path),
+        Located::Root(tree) => {
+            let archive = Archive::new(&chunks, context, out, Naming::below_parent(path));
+            return archive.write(None, Some(tree), path).map(|_| ());
+        }
         Located::Entry(entry) => entry,
     };
-    let parent_bytes = path.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
     match (entry.kind, entry.tree) {
-        (EntryKind::Directory, Some(tree)) => {
-            Archive::new(&chunks, context, out, parent_bytes).write(Some(&entry), tree, path)
+        (EntryKind::Directory, Some(_)) => {
+            let archive = Archive::new(&chunks, context, out, Naming::below_parent(path));
+            archive.write(Some(&entry), entry.tree, path).map(|_| ())
         }
         (EntryKind::File, _) => content::write(&chunks, &entry, path, context, out),
         _ => Err(VaultError::Request {
@@ -67,40 +121,44 @@ struct Archive<'a> {
     chunks: &'a ChunkReader<'a>,
     context: Context<'a>,
     out: &'a mut dyn Write,
-    /// Bytes at the front of every path that names in the archive lack.
-    parent_bytes: usize,
+    naming: Naming,
+    written: Exported,
     /// The name under which a file with several names was written.
     links: HashMap<HardLink, Vec<u8>>,
 }
 
 impl<'a> Archive<'a> {
-    fn new(chunks: &'a ChunkReader<'a>, context: Context<'a>, out: &'a mut dyn Write, parent_bytes: usize) -> Self {
-        Self { chunks, context, out, parent_bytes, links: HashMap::new() }
+    fn new(chunks: &'a ChunkReader<'a>, context: Context<'a>, out: &'a mut dyn Write, naming: Naming) -> Self {
+        Self { chunks, context, out, naming, written: Exported::default(), links: HashMap::new() }
     }
 
     fn write(
         mut self,
-        directory: Option<&Entry>,
-        tree: crate::base::id::ChunkId,
+        top: Option<&Entry>,
+        tree: Option<crate::base::id::ChunkId>,
         path: &[u8],
-    ) -> Result<(), VaultError> {
-        if let Some(entry) = directory {
+    ) -> Result<Exported, VaultError> {
+        if let Some(entry) = top {
             self.append(path, entry)?;
         }
         let (chunks, context) = (self.chunks, self.context);
-        browse::below(chunks, tree, &mut path.to_vec(), context, &mut |path, entry| {
-            self.append(path, entry)?;
-            Ok(true)
-        })?;
+        if let Some(tree) = tree {
+            browse::below(chunks, tree, &mut path.to_vec(), context, &mut |path, entry| {
+                self.append(path, entry)?;
+                Ok(true)
+            })?;
+        }
         // Two empty blocks end an archive. They stand here alone: an archive cut short by an error lacks them.
-        self.put(&[0; 2 * BLOCK_BYTES as usize])
+        self.put(&[0; 2 * BLOCK_BYTES as usize])?;
+        Ok(self.written)
     }
 
     fn append(&mut self, path: &[u8], entry: &Entry) -> Result<(), VaultError> {
-        let name = path.get(self.parent_bytes..).unwrap_or(path);
+        let name = &self.naming.name(path);
         let Some(kind) = entry_type(entry.kind) else {
             let path = PathBuf::from(String::from_utf8_lossy(path).into_owned());
             self.context.progress.on(Event::Problem { path: &path, cause: "a socket cannot be put into an archive" });
+            self.written.sockets += 1;
             return Ok(());
         };
         let written_as = entry.hard_link.and_then(|link| self.links.get(&link).cloned());
@@ -127,6 +185,8 @@ impl<'a> Archive<'a> {
         if let (Some(link), None) = (entry.hard_link, written_as) {
             self.links.insert(link, name.to_vec());
         }
+        self.written.members += 1;
+        self.written.bytes += if has_content { entry.size } else { 0 };
         self.context.progress.on(Event::Advanced { bytes: 0, files: 1 });
         Ok(())
     }

@@ -8,7 +8,7 @@ use crate::base::size::ByteCount;
 use crate::cli::output::View;
 use crate::cli::table::{Column, Table};
 use crate::cli::text;
-use crate::repo::snapshot::Consistency;
+use crate::repo::snapshot::{Consistency, Imported};
 use crate::vault::browse::Listed;
 
 /// One snapshot. Names that restic has mean the same here.
@@ -25,6 +25,7 @@ pub struct SnapshotView {
     node: NodeView,
     tags: Vec<String>,
     consistency: Consistency,
+    imported: Option<Imported>,
     program_version: String,
     summary: SummaryView,
 }
@@ -67,6 +68,7 @@ impl SnapshotView {
             node: NodeView { id: manifest.node, label: manifest.label.clone() },
             tags: manifest.tags.clone(),
             consistency: manifest.consistency,
+            imported: manifest.imported.clone(),
             program_version: manifest.program.clone(),
             summary: SummaryView {
                 backup_start: manifest.time,
@@ -104,6 +106,7 @@ const fn how_read(consistency: Consistency) -> &'static str {
         Consistency::Stopped => "stopped",
         Consistency::Frozen => "frozen",
         Consistency::Live => "live",
+        Consistency::Unknown => "unknown",
     }
 }
 
@@ -181,6 +184,7 @@ pub(in crate::cli) mod tests {
             parent: None,
             session: SessionId::from_bytes([4; 16]),
             dss: None,
+            imported: None,
         }
     }
 
@@ -231,6 +235,7 @@ pub(in crate::cli) mod tests {
             "nightly"
           ],
           "consistency": "live",
+          "imported": null,
           "program_version": "dssvault 0.1.0",
           "summary": {
             "backup_start": "2025-11-22T07:15:00Z",
