@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::cli::commands::{
-    backup, check, completions, demo, dump, export, import_tar, init, inspect, key, ls, man, restore, resume, snapshots, stats,
+    backup, check, completions, demo, dump, export, import_tar, init, inspect, key, ls, man, restore, resume,
+    snapshots, stats,
 };
 use crate::cli::environment;
 use crate::cli::error::CliError;

@@ -11,7 +11,7 @@ mod seeds;
 mod targets;
 
 use crate::dss::datadir::fuzz as dss;
-use crate::vault::archive::fuzz as tar;
+use crate::vault::archive::fuzz as archive;
 
 /// One parser under fire.
 #[derive(Clone, Copy)]
@@ -46,7 +46,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "slot_body", run: objects::slot_body, seeds: objects::slot_seeds },
     Target { name: "snapshot_record", run: targets::snapshot_record, seeds: seeds::snapshot_record },
     Target { name: "snapshot_spec", run: local::snapshot_spec, seeds: local::snapshot_spec_seeds },
-    Target { name: "tar_archive", run: tar::archive, seeds: tar::seeds },
+    Target { name: "tar_archive", run: archive::archive, seeds: archive::seeds },
     Target { name: "timestamp", run: targets::timestamp, seeds: seeds::timestamp },
     Target { name: "tree_node", run: targets::tree_node, seeds: seeds::tree_node },
     Target { name: "tree_reader", run: objects::tree_reader, seeds: objects::forest_seeds },

@@ -118,7 +118,8 @@ fn parts(buffer: &[u8], start: usize) -> (u64, &[u8], &[u8]) {
 }
 
 fn fixed(bytes: &[u8]) -> (u64, usize, usize) {
-    let number = |range: std::ops::Range<usize>| bytes[range].iter().rev().fold(0u64, |sum, &byte| sum << 8 | u64::from(byte));
+    let number =
+        |range: std::ops::Range<usize>| bytes[range].iter().rev().fold(0u64, |sum, &byte| sum << 8 | u64::from(byte));
     (number(0..8), number(8..12) as usize, number(12..16) as usize)
 }
 

@@ -23,7 +23,8 @@ fn a_node_comes_back_with_tar_alone_under_its_own_name() {
     let machine = node(&desk);
     for (option, archive) in [("--gzip", "dss.tar.gz"), ("--zstd", "dss.tar.zst"), ("--tar", "dss.tar")] {
         let more: &[&str] = if option == "--tar" { &[] } else { &[option] };
-        let done = desk.run(&[&["export", "latest", "--tar", "--json", "-q", "-o", archive], more].concat()).expect_code(0);
+        let done =
+            desk.run(&[&["export", "latest", "--tar", "--json", "-q", "-o", archive], more].concat()).expect_code(0);
         assert!(done.json()["members"].as_u64().unwrap() > 20, "{}", done.out);
         fs::create_dir_all(desk.path(option)).unwrap();
         ok(&desk.path(option), "tar", &["-xpf", &desk.text(archive)]);
@@ -42,7 +43,11 @@ fn an_archive_imported_and_exported_again_holds_what_it_held() {
     // Deeper than tar itself can unpack.
     ok(&source, "sh", &["-c", "rm -rf deep*"]);
     let attributes = ["--xattrs", "--xattrs-include=*", "--acls"];
-    ok(&desk.path("."), "tar", &[&["--format=pax", "--sparse"][..], &attributes, &["-cf", "2025-01-01.tar", "src"]].concat());
+    ok(
+        &desk.path("."),
+        "tar",
+        &[&["--format=pax", "--sparse"][..], &attributes, &["-cf", "2025-01-01.tar", "src"]].concat(),
+    );
     import(&desk, &["2025-01-01.tar"]).expect_code(0);
     desk.run(&["export", "latest:src", "--tar", "-q", "-o", "again.tar"]).expect_code(0);
     for (archive, target) in [("../2025-01-01.tar", "before"), ("../again.tar", "after")] {

@@ -19,8 +19,20 @@ impl Dice {
 
 /// Text that compresses about as configuration and tables do.
 fn text(dice: &mut Dice, bytes: usize) -> String {
-    const WORDS: [&str; 12] =
-        ["\"name\": ", "\"recipe\"", "{", "}", "true, ", "\"schema\": [", "]", "column", "12", "\n", "project", "\"type\""];
+    const WORDS: [&str; 12] = [
+        "\"name\": ",
+        "\"recipe\"",
+        "{",
+        "}",
+        "true, ",
+        "\"schema\": [",
+        "]",
+        "column",
+        "12",
+        "\n",
+        "project",
+        "\"type\"",
+    ];
     let mut text = String::with_capacity(bytes + 20);
     while text.len() < bytes {
         text.push_str(WORDS[dice.next(WORDS.len())]);

@@ -59,14 +59,17 @@ fn an_archive_becomes_a_snapshot_of_its_node_with_its_own_date() {
     assert_eq!(node["install_id"], "AbCdEfGhIjKlMnOpQrStUvWx");
     assert_eq!((node["port"].as_u64(), node["data_dir"].as_str()), (Some(11000), Some(DATA_DIR)));
     let listed = &snapshots(&desk)[0];
-    assert_eq!((listed["time"].as_str(), listed["consistency"].as_str()), (Some("2025-11-03T00:00:00Z"), Some("unknown")));
+    assert_eq!(
+        (listed["time"].as_str(), listed["consistency"].as_str()),
+        (Some("2025-11-03T00:00:00Z"), Some("unknown"))
+    );
     assert_eq!(listed["imported"]["archive"], "backup-dss-data-2025-11-03.tar.gz");
     restore(&desk, "datadir", "back");
-    ok(&desk.path("machine"), "sh", &["-c", "find . -exec touch -d 2020-01-01 {} +"]);
-    ok(&desk.path("back"), "sh", &["-c", "find . -exec touch -d 2020-01-01 {} +"]);
+    ok(&desk.path("machine"), "sh", &["-c", "find . -exec touch -h -d 2020-01-01 {} +"]);
+    ok(&desk.path("back"), "sh", &["-c", "find . -exec touch -h -d 2020-01-01 {} +"]);
     let original = desk.path("machine").join(&DATA_DIR[1..]);
     assert!(fs::read_dir(desk.path("back")).unwrap().count() > 5);
-    let misses = differences(&original, &desk.path("back").join("datadir"));
+    let misses = differences(&original, &desk.path("back"));
     let links: Vec<&String> = misses.iter().filter(|miss| !miss.starts_with("mtime")).collect();
     assert!(links.is_empty(), "{misses:?}");
     desk.run(&["check", "--read-data", "-q"]).expect_code(0);
@@ -120,7 +123,12 @@ fn every_format_brings_back_what_tar_itself_brings_back() {
     {
         let archive = format!("2025-01-0{}-{format}.tar", number + 1);
         let mut tar = Command::new("tar");
-        tar.current_dir(&source).arg(format!("--format={format}")).args(options).args(["-cf", &desk.text(&archive), "."]);
+        tar.current_dir(&source).arg(format!("--format={format}")).args(options);
+        if !options.contains(&"--sparse") {
+            // It would become a terabyte of zeros.
+            tar.arg("--exclude=./only a hole");
+        }
+        tar.args(["-cf", &desk.text(&archive), "."]);
         // What ustar cannot hold it leaves out, and says so.
         let packed = tar.output().unwrap();
         assert!(packed.status.success() || format == "ustar", "{}", String::from_utf8_lossy(&packed.stderr));
@@ -145,7 +153,8 @@ fn order_does_not_matter_and_equal_trees_are_stored_once() {
     for number in 0..300 {
         desk.write(&format!("src/dir-{}/sub/file-{number}", number % 7), format!("content {number}").as_bytes());
     }
-    let reversed = "find src | sort -r > list; tar -cf 2025-01-02.tar --no-recursion -T list; tar -cf 2025-01-01.tar src";
+    let reversed =
+        "find src | sort -r > list; tar -cf 2025-01-02.tar --no-recursion -T list; tar -cf 2025-01-01.tar src";
     ok(&desk.path("."), "sh", &["-c", reversed]);
     import(&desk, &["2025-01-01.tar", "--node", "x"]).expect_code(0);
     let again = import(&desk, &["2025-01-02.tar", "--node", "x"]).expect_code(0).json();

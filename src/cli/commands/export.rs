@@ -63,11 +63,7 @@ impl Args {
 
 /// Exports.
 pub fn run(args: Args, session: &Session) -> Result<Outcome, CliError> {
-    if args.output == Path::new("-") {
-        to_standard_output(args, session)
-    } else {
-        to_file(args, session)
-    }
+    if args.output == Path::new("-") { to_standard_output(args, session) } else { to_file(args, session) }
 }
 
 fn to_standard_output(args: Args, session: &Session) -> Result<Outcome, CliError> {

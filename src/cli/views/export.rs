@@ -32,12 +32,8 @@ impl View for ExportView {
     fn text(&self) -> String {
         let Exported { members, bytes, sockets } = self.exported;
         let members = counted(members, "member", "members");
-        let mut text = format!(
-            "wrote {} in {members} to {}, {}\n",
-            ByteCount(bytes),
-            self.archive,
-            ByteCount(self.archive_bytes)
-        );
+        let mut text =
+            format!("wrote {} in {members} to {}, {}\n", ByteCount(bytes), self.archive, ByteCount(self.archive_bytes));
         if sockets > 0 {
             text.push_str(&format!("left out {}\n", counted(sockets, "socket", "sockets")));
         }

@@ -92,7 +92,9 @@ impl Archived {
             node_id: ini.get("general", "nodeid").map(str::to_owned),
             port: base.filter(|base| Ports::new(*base, &node_type).is_some()),
             install_dir: set("DKUINSTALLDIR").filter(|path| path.starts_with('/')).map(str::to_owned),
-            installed_path: text(INSTALLED_PATH).map(|text| text.trim().to_owned()).filter(|text| text.starts_with('/')),
+            installed_path: text(INSTALLED_PATH)
+                .map(|text| text.trim().to_owned())
+                .filter(|text| text.starts_with('/')),
             node_type,
         }
     }
@@ -155,7 +157,12 @@ mod tests {
     #[test]
     fn an_archive_of_something_else_or_of_several_nodes_is_no_data_directory() {
         assert!(Archived::find(&files(&[("kit/dss-version.json", VERSION)])).is_none(), "a kit has no install.ini");
-        let several = [("a/dss-version.json", VERSION), ("a/install.ini", INI), ("b/dss-version.json", VERSION), ("b/install.ini", INI)];
+        let several = [
+            ("a/dss-version.json", VERSION),
+            ("a/install.ini", INI),
+            ("b/dss-version.json", VERSION),
+            ("b/install.ini", INI),
+        ];
         assert!(Archived::find(&files(&several)).is_none());
         assert!(!is_telling(b"config/other.json") && !is_telling(b"myinstall.ini"));
     }

@@ -73,7 +73,10 @@ fn date_in(name: &str) -> Option<(i16, i8, i8)> {
 fn date_at(signs: &[u8]) -> Option<(i16, i8, i8)> {
     let number = |range: std::ops::Range<usize>| {
         let digits = signs.get(range)?;
-        digits.iter().all(u8::is_ascii_digit).then(|| digits.iter().fold(0, |sum, &sign| sum * 10 + i16::from(sign - b'0')))
+        digits
+            .iter()
+            .all(u8::is_ascii_digit)
+            .then(|| digits.iter().fold(0, |sum, &sign| sum * 10 + i16::from(sign - b'0')))
     };
     let between = *signs.get(4)?;
     let step = if matches!(between, b'-' | b'_' | b'.') { 1 } else { 0 };
@@ -109,7 +112,9 @@ mod tests {
 
     #[test]
     fn what_is_no_date_is_not_taken_for_one() {
-        for name in ["backup.tar.gz", "dss-2025-13-03.tar", "20251103123.tar", "2025-11.tar", "v12025-11-03", "2025-11_03"] {
+        for name in
+            ["backup.tar.gz", "dss-2025-13-03.tar", "20251103123.tar", "2025-11.tar", "v12025-11-03", "2025-11_03"]
+        {
             assert_eq!(date_in(name), None, "{name}");
         }
     }

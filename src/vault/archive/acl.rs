@@ -45,6 +45,33 @@ pub fn stored(text: &[u8]) -> Result<Option<Vec<u8>>, &'static str> {
     Ok(Some(stored))
 }
 
+/// The text of an ACL in the kernel's form, accounts by their numbers; `None` for what is none.
+pub fn text(stored: &[u8]) -> Option<String> {
+    let (version, entries) = stored.split_first_chunk()?;
+    let (entries, rest) = entries.as_chunks::<8>();
+    if u32::from_le_bytes(*version) != VERSION || !rest.is_empty() {
+        return None;
+    }
+    let lines: Option<Vec<String>> = entries.iter().map(line).collect();
+    lines.map(|lines| lines.join(","))
+}
+
+fn line(entry: &[u8; 8]) -> Option<String> {
+    let [tag, tag_high, permissions, _, id @ ..] = *entry;
+    let id = u32::from_le_bytes(id);
+    let who = match u16::from_le_bytes([tag, tag_high]) {
+        USER_OBJ => "user:".to_owned(),
+        USER => format!("user:{id}"),
+        GROUP_OBJ => "group:".to_owned(),
+        GROUP => format!("group:{id}"),
+        MASK => "mask:".to_owned(),
+        OTHER => "other:".to_owned(),
+        _ => return None,
+    };
+    let sign = |bit, sign| if permissions & bit == 0 { '-' } else { sign };
+    Some(format!("{who}:{}{}{}", sign(4, 'r'), sign(2, 'w'), sign(1, 'x')))
+}
+
 fn entry(line: &str) -> Result<(u16, u32, u16), &'static str> {
     let bad = "an ACL has an entry that is none";
     let parts: Vec<&str> = line.split(':').map(str::trim).collect();
@@ -99,6 +126,14 @@ mod tests {
         assert_eq!(stored(text).unwrap().unwrap(), expected);
         assert_eq!(stored(b"user:root:r--").unwrap().unwrap()[8..], [0; 4], "a name this machine knows");
         assert_eq!(stored(b"\n").unwrap(), None);
+    }
+
+    #[test]
+    fn what_the_kernel_hands_out_becomes_text_and_comes_back() {
+        let written = "user::rw-,user:1000:r--,group::r-x,group:77:-w-,mask::rwx,other::---";
+        let kernel = stored(written.as_bytes()).unwrap().unwrap();
+        assert_eq!(text(&kernel).unwrap(), written);
+        assert!(text(&kernel[..kernel.len() - 1]).is_none() && text(&[9; 12]).is_none() && text(b"").is_none());
     }
 
     #[test]

@@ -43,7 +43,8 @@ fn seal(block: &mut [u8]) {
 pub fn seeds() -> Vec<Vec<u8>> {
     let records: &[u8] = b"20 path=a/long/name\n30 mtime=1700000000.123456789\n31 SCHILY.xattr.user.a=1\n2\n3 x\n\
         36 SCHILY.acl.access=user::rw-,o::r\n";
-    let sparse: &[u8] = b"22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n21 GNU.sparse.name=a\n29 GNU.sparse.realsize=10000\n";
+    let sparse: &[u8] =
+        b"22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n21 GNU.sparse.name=a\n29 GNU.sparse.realsize=10000\n";
     let mut map = b"2\n0\n5\n9000\n7\n".to_vec();
     map.resize(BLOCK_BYTES, 0);
     map.extend_from_slice(b"data of runs");

@@ -98,7 +98,8 @@ fn old_sparse(header: &Header) -> Result<Option<OldSparse>, BadArchive> {
 pub fn more_runs(block: &Block) -> Result<(Vec<Extent>, bool), BadArchive> {
     let mut more = tar::GnuExtSparseHeader::new();
     more.as_mut_bytes().copy_from_slice(block);
-    let runs: Result<Vec<Extent>, BadArchive> = more.sparse().iter().filter(|run| !run.is_empty()).map(extent).collect();
+    let runs: Result<Vec<Extent>, BadArchive> =
+        more.sparse().iter().filter(|run| !run.is_empty()).map(extent).collect();
     Ok((runs?, more.is_extended()))
 }
 
@@ -145,7 +146,10 @@ mod tests {
     #[test]
     fn fields_are_read_and_blank_ones_are_zero() {
         let header = parse(&block(|header| header.as_old_mut().uid = [b' '; 8])).unwrap().unwrap();
-        assert_eq!((header.name.as_slice(), header.size, header.mode, header.uid), (b"dss/config/a".as_slice(), 7, 0o640, 0));
+        assert_eq!(
+            (header.name.as_slice(), header.size, header.mode, header.uid),
+            (b"dss/config/a".as_slice(), 7, 0o640, 0)
+        );
         assert_eq!(header.mtime.seconds, 1_700_000_000);
         assert!(parse(&[0; 512]).unwrap().is_none());
     }

@@ -3,7 +3,7 @@
 //! Blocks and members are read here rather than by the iterator of the `tar` crate, whose headers are used: what a
 //! hostile archive makes a reader remember is bounded, damage is told with its place, holes and attributes are kept.
 
-mod acl;
+pub mod acl;
 #[cfg(feature = "testing")]
 pub mod fuzz;
 mod header;

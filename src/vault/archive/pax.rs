@@ -231,7 +231,9 @@ mod tests {
 
     #[test]
     fn times_have_fractions_and_are_negative_as_a_whole() {
-        let time = |text: &str| read(&line("mtime", text.as_bytes())).map(|pax| pax.mtime.map(|time| (time.seconds, time.nanos)));
+        let time = |text: &str| {
+            read(&line("mtime", text.as_bytes())).map(|pax| pax.mtime.map(|time| (time.seconds, time.nanos)))
+        };
         assert_eq!(time("12.000000007").unwrap(), Some((12, 7)));
         assert_eq!(time("-0.5").unwrap(), Some((-1, 500_000_000)));
         assert_eq!(time("-3").unwrap(), Some((-3, 0)));
@@ -241,7 +243,9 @@ mod tests {
 
     #[test]
     fn what_is_no_record_is_refused() {
-        for text in ["9 path=ab\n", "x path=a\n", "9 path=a", "99999999999999999999 a=b\n", "3 \n", "-5 a\n", "7 ab\ncd"] {
+        for text in
+            ["9 path=ab\n", "x path=a\n", "9 path=a", "99999999999999999999 a=b\n", "3 \n", "-5 a\n", "7 ab\ncd"]
+        {
             assert!(read(text.as_bytes()).is_err(), "{text:?}");
         }
         assert!(read(&line("size", b"-1")).is_err());

@@ -41,7 +41,16 @@ impl<R: Read> TarReader<R> {
     /// Reads an archive from its first byte.
     pub fn new(source: R) -> Self {
         let pieces = Vec::new().into_iter();
-        Self { source, global: Pax::default(), left: 0, padding: 0, pieces, piece: (0, 0), ended: false, trailing: false }
+        Self {
+            source,
+            global: Pax::default(),
+            left: 0,
+            padding: 0,
+            pieces,
+            piece: (0, 0),
+            ended: false,
+            trailing: false,
+        }
     }
 
     /// The next member; `None` at the end, when everything behind the end mark was read too, so that the checksum of
@@ -98,7 +107,8 @@ impl<R: Read> TarReader<R> {
         let kind = kind_of(raw.flag, &name);
         // As GNU tar has it: a hard link may tell the length of its file, but nothing follows.
         self.begin(if kind == MemberKind::HardLink { 0 } else { pax.size.unwrap_or(raw.size) });
-        let id = |number: u64| u32::try_from(number).map_err(|_| BadArchive::malformed("an owner's number is too large"));
+        let id =
+            |number: u64| u32::try_from(number).map_err(|_| BadArchive::malformed("an owner's number is too large"));
         let owner = |told: Option<String>, raw: &[u8]| {
             told.or_else(|| Some(String::from_utf8_lossy(raw).into_owned())).filter(|name| !name.is_empty())
         };
@@ -142,11 +152,7 @@ impl<R: Read> TarReader<R> {
     }
 
     /// The runs of a sparse file in GNU's form, whose map may go on in blocks of its own before the content.
-    fn all_runs(
-        &mut self,
-        mut runs: Vec<Extent>,
-        mut continued: bool,
-    ) -> Result<Vec<Extent>, BadArchive> {
+    fn all_runs(&mut self, mut runs: Vec<Extent>, mut continued: bool) -> Result<Vec<Extent>, BadArchive> {
         while continued {
             let (more, further) = header::more_runs(&self.block()?)?;
             runs.extend(more);

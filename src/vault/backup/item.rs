@@ -302,11 +302,9 @@ impl<'r, 'a> Reader<'r, 'a> {
     pub fn add_chunk(&mut self, bytes: &[u8]) -> Result<ChunkId, Stop> {
         self.add(bytes).map_err(|trouble| match trouble {
             Trouble::Stop(stop) => stop,
-            Trouble::Io(error) => Stop::Repo(RepoError::Local {
-                action: "store",
-                what: "a chunk".to_owned(),
-                why: error.to_string(),
-            }),
+            Trouble::Io(error) => {
+                Stop::Repo(RepoError::Local { action: "store", what: "a chunk".to_owned(), why: error.to_string() })
+            }
         })
     }
 

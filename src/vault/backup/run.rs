@@ -24,6 +24,7 @@ use crate::repo::session::{Abandoned, Session, SessionStart, SnapshotLink};
 use crate::repo::snapshot::{Consistency, Counts, Exclusions, Manifest, Member};
 use crate::repo::{RepoError, Repository};
 use crate::sys::pattern::PatternSet;
+use crate::vault::archive::survey;
 use crate::vault::backup::lister::{Lister, Rules};
 use crate::vault::backup::passes::Passes;
 use crate::vault::backup::pipeline::{self, Plan};
@@ -33,7 +34,6 @@ use crate::vault::backup::state::StateReader;
 use crate::vault::backup::steward::{Steward, Unattended};
 use crate::vault::backup::store::ChunkStore;
 use crate::vault::backup::{Archive, Assembled, BackupOptions, BackupReport, Source, identity, roots};
-use crate::vault::archive::survey;
 use crate::vault::{Context, VaultError, browse};
 
 /// Packs waiting to be made durable.
@@ -128,7 +128,8 @@ impl<'a> Job<'a> {
         let problems = ProblemLog::new(self.context.progress);
         self.phase(Phase::Backup);
         let gathered = pipeline::with_publisher(&store, &full_out, session, self.context, || {
-            let passes = Passes { job: self, store: &store, index: &index, problems: &problems, snapshot: session.snapshot() };
+            let passes =
+                Passes { job: self, store: &store, index: &index, problems: &problems, snapshot: session.snapshot() };
             passes.run(old_state, trusted, steward)
         })?;
         self.phase(Phase::Commit);
@@ -201,8 +202,11 @@ impl<'a> Job<'a> {
             if manifest.node != self.node {
                 return;
             }
-            let (nearest, is_nearer): (_, fn(Timestamp, Timestamp) -> bool) =
-                if manifest.time <= time { (&mut before, |new, old| new >= old) } else { (&mut after, |new, old| new < old) };
+            let (nearest, is_nearer): (_, fn(Timestamp, Timestamp) -> bool) = if manifest.time <= time {
+                (&mut before, |new, old| new >= old)
+            } else {
+                (&mut after, |new, old| new < old)
+            };
             if nearest.as_ref().is_none_or(|old| is_nearer(manifest.time, old.time)) {
                 *nearest = Some(manifest);
             }

@@ -106,7 +106,8 @@ impl Builder<'_, '_> {
     /// Begins the directories above a path that have no member of their own.
     fn enter_above(&mut self, key: &[u8], like: &Entry) -> Result<(), RepoError> {
         let from = if self.frames.len() > 1 { self.key.len() + 1 } else { 0 };
-        let ends: Vec<usize> = key.iter().enumerate().skip(from).filter(|(_, byte)| **byte == 0).map(|(at, _)| at).collect();
+        let ends: Vec<usize> =
+            key.iter().enumerate().skip(from).filter(|(_, byte)| **byte == 0).map(|(at, _)| at).collect();
         let mut begin = from;
         for end in ends {
             let entry = implied(&key[begin..end], like);
