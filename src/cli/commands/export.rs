@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::error::CliError;
 use crate::cli::exit::Outcome;
+use crate::cli::progress::Reporter;
 use crate::cli::session::Session;
 use crate::cli::snapshot::{self, FilterArgs, SnapshotPath};
 use crate::cli::views::export::ExportView;
 use crate::dss::export;
 use crate::sys::new_file::NewFile;
+use crate::vault::VaultError;
 use crate::vault::archive::Packing;
 use crate::vault::archive::pack::Packer;
 use crate::vault::dump::Exported;
@@ -74,7 +76,8 @@ fn to_standard_output(args: Args, session: &Session) -> Result<Outcome, CliError
             "write it to a file with `-o FILE`, or through a pipe",
         ));
     }
-    let (_, written) = write(args, session, out)?;
+    // Status lines would stand in the middle of the archive.
+    let (_, written) = write(args, session, session.problems_only(), out)?;
     written.map_err(CliError::Output)?.flush()?;
     Ok(Outcome::Clean)
 }
@@ -89,18 +92,22 @@ fn to_file(args: Args, session: &Session) -> Result<Outcome, CliError> {
     };
     let file = NewFile::begin(&path).map_err(|error| failed("create", error))?;
     let packing = args.packing();
-    let (exported, file) = write(args, session, file)?;
+    let (exported, file) = write(args, session, session.reporter(), file)?;
     let bytes = file.and_then(NewFile::finish).map_err(|error| failed("write", error))?;
     session.output.report(&ExportView::new(&path, packing, bytes, exported))?;
     Ok(Outcome::Clean)
 }
 
 /// Writes the archive to its end, and gives back where it went.
-fn write<W: Write>(args: Args, session: &Session, out: W) -> Result<(Exported, io::Result<W>), CliError> {
+fn write<W: Write>(
+    args: Args,
+    session: &Session,
+    reporter: Reporter,
+    out: W,
+) -> Result<(Exported, io::Result<W>), CliError> {
     let opened = session.open()?;
     let packing = args.packing();
     let listed = snapshot::find(&opened.repository, &args.snapshot, args.filter)?;
-    let reporter = session.reporter();
     let context = opened.context(&reporter, &session.cancel);
     let mut out = BufWriter::with_capacity(BUFFER_BYTES, Packer::new(packing, out)?);
     let exported = export::run(&opened.repository, &listed.manifest, args.snapshot.path(), context, &mut out);
@@ -110,7 +117,12 @@ fn write<W: Write>(args: Args, session: &Session, out: W) -> Result<(Exported, i
         Err(error) => {
             // What is still buffered would only look like a little more of a whole archive.
             let _ = out.into_parts();
-            return Err(error.into());
+            return Err(match error {
+                VaultError::Local { source, .. } if source.kind() == io::ErrorKind::BrokenPipe => {
+                    CliError::Output(source)
+                }
+                error => error.into(),
+            });
         }
     };
     let written = out.into_inner().map_err(io::IntoInnerError::into_error).and_then(Packer::finish);

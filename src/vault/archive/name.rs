@@ -5,6 +5,8 @@ use crate::repo::tree::reader::TREE_DEPTH_MAX;
 
 /// Directories a path leaves for where it will stand in a snapshot.
 const DEPTH_MAX: usize = TREE_DEPTH_MAX - 64;
+/// Bytes of a name an error shows.
+const SHOWN_BYTES_MAX: usize = 400;
 
 /// A name no file of a snapshot can have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -55,6 +57,17 @@ pub fn below<'p>(path: &'p [u8], folder: &[u8]) -> Option<&'p [u8]> {
     }
 }
 
+/// A name for an error: what a terminal would obey is written out, and a name of a megabyte is cut.
+pub fn shown(name: &[u8]) -> String {
+    let text = String::from_utf8_lossy(&name[..name.len().min(SHOWN_BYTES_MAX)]);
+    let signs = text.chars().flat_map(|sign| {
+        let plain = (!sign.is_control()).then_some(sign);
+        plain.into_iter().chain(sign.escape_default().filter(move |_| plain.is_none()))
+    });
+    let cut = if name.len() > SHOWN_BYTES_MAX { "…" } else { "" };
+    signs.chain(cut.chars()).collect()
+}
+
 /// Folder and last part.
 pub fn split(path: &[u8]) -> (&[u8], &[u8]) {
     match path.iter().rposition(|&byte| byte == b'/') {
@@ -89,6 +102,12 @@ mod tests {
         assert_eq!(path_of(b"a\0b"), Err(BadName::Impossible));
         assert_eq!(path_of(&[b'x'; 256]), Err(BadName::Impossible));
         assert_eq!(path_of(&b"a/".repeat(20_000)), Err(BadName::TooDeep));
+    }
+
+    #[test]
+    fn a_terminal_obeys_no_name() {
+        assert_eq!(shown("größe\x1b[31m\n".as_bytes()), "größe\\u{1b}[31m\\n");
+        assert_eq!(shown(&[b'x'; 100_000]).chars().count(), 401);
     }
 
     #[test]

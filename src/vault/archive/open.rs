@@ -9,7 +9,7 @@ use crate::base::clock::Timestamp;
 use crate::codec::{compress, gzip};
 use crate::sys::ahead::Ahead;
 use crate::vault::VaultError;
-use crate::vault::archive::{BadArchive, Member, TarReader};
+use crate::vault::archive::{BadArchive, Member, TarReader, name};
 
 /// Bytes read from the file at once.
 const BUFFER_BYTES: usize = 256 << 10;
@@ -120,7 +120,7 @@ impl Opened {
 
     fn damaged(&self, place: &str, why: &BadArchive) -> VaultError {
         let place = match &self.last {
-            Some(name) => format!("{place} `{}`", String::from_utf8_lossy(name)),
+            Some(name) => format!("{place} `{}`", name::shown(name)),
             None => "at its beginning".to_owned(),
         };
         let why = match why {

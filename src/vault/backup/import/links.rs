@@ -4,6 +4,7 @@
 use crate::codec::kdf::plain_hash;
 use crate::repo::tree::{Entry, EntryKind, HardLink};
 use crate::sys::sorter::{Record, Sorted, Sorter};
+use crate::vault::archive::name;
 use crate::vault::backup::import::SORTED_BYTES;
 use crate::vault::backup::import::record::{Noted, key_of, path_of};
 use crate::vault::backup::problems::ProblemLog;
@@ -66,7 +67,7 @@ impl Resolver<'_> {
                     None => {
                         let cause = format!(
                             "it is another name of `{}`, which is not in the archive before it",
-                            String::from_utf8_lossy(&path_of(&record.key))
+                            name::shown(&path_of(&record.key))
                         );
                         self.problems.note(&path, &cause, true);
                     }
