@@ -184,6 +184,23 @@ fn the_later_of_two_members_wins_and_links_follow_what_they_named() {
 }
 
 #[test]
+fn a_file_that_shared_a_chunk_before_it_got_another_name_comes_back() {
+    let desk = Desk::with_repository();
+    for name in ["a", "b", "c"] {
+        desk.write(&format!("src/{name}"), name.repeat(100).as_bytes());
+    }
+    ok(&desk.path("."), "tar", &["-cf", "2025-01-01.tar", "src"]);
+    fs::hard_link(desk.path("src/b"), desk.path("src/z")).unwrap();
+    ok(&desk.path("."), "tar", &["-cf", "2025-01-02.tar", "src"]);
+    import(&desk, &["2025-01-01.tar", "2025-01-02.tar"]).expect_code(0);
+    fs::create_dir(desk.path("tar")).unwrap();
+    ok(&desk.path("tar"), "tar", &["-xpf", "../2025-01-02.tar"]);
+    desk.run(&["restore", "-q", "latest", "--target", &desk.text("us")]).expect_code(0);
+    assert_eq!(differences(&desk.path("tar"), &desk.path("us")), Vec::<String>::new());
+    desk.run(&["check", "--read-data", "-q"]).expect_code(0);
+}
+
+#[test]
 fn packing_is_told_by_content_and_archives_go_in_oldest_first() {
     let desk = Desk::with_repository();
     desk.write("src/file", b"content");

@@ -17,7 +17,7 @@ pub fn archive(data: &[u8]) {
 
 fn read(bytes: &[u8]) {
     let mut reader = TarReader::new(bytes);
-    while let Ok(Some(member)) = reader.next() {
+    while let Ok(Some(member)) = reader.next_member() {
         if let Ok(path) = name::path_of(&member.name) {
             assert!(!path.starts_with(b"/") && path.split(|&byte| byte == b'/').all(|part| part != b".."));
         }
@@ -80,7 +80,7 @@ mod tests {
         for seed in seeds() {
             let mut reader = TarReader::new(seed.as_slice());
             let mut members = 0;
-            while reader.next().unwrap().is_some() {
+            while reader.next_member().unwrap().is_some() {
                 members += 1;
             }
             assert!(members > 0);

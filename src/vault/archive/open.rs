@@ -103,8 +103,8 @@ pub fn open(path: &Path) -> Result<Opened, VaultError> {
 
 impl Opened {
     /// The next member.
-    pub fn next(&mut self) -> Result<Option<Member>, VaultError> {
-        match self.reader.next() {
+    pub fn next_member(&mut self) -> Result<Option<Member>, VaultError> {
+        match self.reader.next_member() {
             Ok(member) => {
                 self.last = member.as_ref().map(|member| member.name.clone());
                 Ok(member)

@@ -55,7 +55,7 @@ impl<R: Read> TarReader<R> {
 
     /// The next member; `None` at the end, when everything behind the end mark was read too, so that the checksum of
     /// a compressed stream was compared. An archive without an end mark was cut short.
-    pub fn next(&mut self) -> Result<Option<Member>, BadArchive> {
+    pub fn next_member(&mut self) -> Result<Option<Member>, BadArchive> {
         if self.ended {
             return Ok(None);
         }
@@ -90,7 +90,7 @@ impl<R: Read> TarReader<R> {
         }
     }
 
-    /// Whether something else than zeros stood behind the end mark; known once [`next`](Self::next) gave `None`.
+    /// Whether something else than zeros stood behind the end mark; known once [`next_member`](Self::next_member) gave `None`.
     pub fn has_trailing_data(&self) -> bool {
         self.trailing
     }
@@ -298,7 +298,7 @@ mod tests {
     fn members(bytes: &[u8]) -> Result<Vec<(Member, Vec<u8>)>, BadArchive> {
         let mut reader = TarReader::new(bytes);
         let mut found = Vec::new();
-        while let Some(member) = reader.next()? {
+        while let Some(member) = reader.next_member()? {
             let mut content = Vec::new();
             reader.read_to_end(&mut content)?;
             found.push((member, content));
@@ -384,10 +384,10 @@ mod tests {
     fn what_stands_behind_the_end_is_told() {
         let mut bytes = vec![0; 10_240];
         let mut reader = TarReader::new(bytes.as_slice());
-        assert!(reader.next().unwrap().is_none() && !reader.has_trailing_data());
+        assert!(reader.next_member().unwrap().is_none() && !reader.has_trailing_data());
         bytes[9000] = 1;
         let mut reader = TarReader::new(bytes.as_slice());
-        assert!(reader.next().unwrap().is_none() && reader.has_trailing_data());
+        assert!(reader.next_member().unwrap().is_none() && reader.has_trailing_data());
     }
 
     #[test]

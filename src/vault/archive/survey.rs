@@ -54,7 +54,7 @@ pub fn run(path: &Path, wanted: &Wanted<'_>, context: Context<'_>) -> Result<Sur
         counts: Counts::default(),
         complete: false,
     };
-    while let Some(member) = archive.next()? {
+    while let Some(member) = archive.next_member()? {
         if context.cancel.is_requested() {
             return Err(VaultError::Interrupted);
         }

@@ -11,8 +11,8 @@ use crate::vault::backup::fragments::ends_shared;
 /// than this is given up early, and shares differently than a walk would.
 const HELD_BYTES_MAX: usize = 64 << 20;
 /// What holding a file and a directory costs besides their bytes, about.
-const FILE_COST: usize = 400;
-const FOLDER_COST: usize = 300;
+const FILE_COST: usize = 640;
+const FOLDER_COST: usize = 800;
 
 /// A small file.
 pub struct Small {
@@ -27,7 +27,7 @@ pub struct Small {
 }
 
 /// Names of a directory, in order: small files, and others behind whose names a shared chunk ends.
-pub type Folder = BTreeMap<Vec<u8>, Option<Small>>;
+pub type Folder = BTreeMap<Vec<u8>, Option<Box<Small>>>;
 
 struct Waiting {
     names: Folder,
@@ -53,7 +53,7 @@ impl Held {
     /// Holds a small file; one that was held under the same path goes.
     pub fn hold(&mut self, small: Small) {
         let cost = small.content.len() + FILE_COST;
-        self.put(&small.path.clone(), Some(small), cost);
+        self.put(&small.path.clone(), Some(Box::new(small)), cost);
     }
 
     /// Something else stands at a path, in the place of what may have been held there.
@@ -70,7 +70,7 @@ impl Held {
         }
     }
 
-    fn put(&mut self, path: &[u8], small: Option<Small>, cost: usize) {
+    fn put(&mut self, path: &[u8], small: Option<Box<Small>>, cost: usize) {
         let (folder, name) = name::split(path);
         self.moves += 1;
         if !self.folders.contains_key(folder) {
@@ -99,7 +99,7 @@ impl Held {
             waiting.bytes -= FILE_COST + name.len();
             self.bytes -= FILE_COST + name.len();
         }
-        Some(small)
+        Some(*small)
     }
 
     /// Directories to be given up because too much is held: first those that `path` does not lie in, the longest
@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn a_directory_that_was_left_goes_before_the_one_it_lies_in() {
-        let mut held = held(2_500, &["a/1", "a/b/2", "a/b/3", "a/c/4"]);
+        let mut held = held(5_000, &["a/1", "a/b/2", "a/b/3", "a/c/4"]);
         let given_up = held.overflow(b"a/c/4");
         let names: Vec<Vec<&[u8]>> = given_up.iter().map(|folder| folder.keys().map(Vec::as_slice).collect()).collect();
         assert_eq!(names, [vec![b"2".as_slice(), b"3"], vec![b"1"]]);

@@ -195,10 +195,10 @@ impl<'r, 'a> Importer<'r, 'a> {
             if let Some(mut small) = small {
                 if let Some(content) = self.known.find(&small.content) {
                     small.entry.content = Some(content);
-                    self.note_small(small)?;
+                    self.note_small(*small)?;
                     continue;
                 }
-                shared.waiting.push((shared.bytes.len() as u32, small));
+                shared.waiting.push((shared.bytes.len() as u32, *small));
                 if let Some((_, small)) = shared.waiting.last() {
                     shared.bytes.extend_from_slice(&small.content);
                 }

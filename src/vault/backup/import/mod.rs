@@ -89,7 +89,7 @@ pub fn read(
     };
     let (sorter, has_links, read) = pipeline::with_spread(reading, |spread| {
         let mut importer = Importer::new(archive, reading, spread, known, problems, context);
-        while let Some(member) = opened.next()? {
+        while let Some(member) = opened.next_member()? {
             if context.cancel.is_requested() {
                 return Err(VaultError::Interrupted);
             }
