@@ -22,10 +22,10 @@ Examples:
   dssvault -r /srv/vault export latest --tar | ssh other tar -x -C /data
   dssvault -r /srv/vault export latest~3:datadir/config --tar -o config.tar
 
-Of a node's snapshot the data directory is written, under its own name: `tar -xzf` brings
-it back. Owners, times, links and modes are there for every tar; extended attributes and
-ACLs for one that reads them (`tar --xattrs --xattrs-include='*'`). Sockets are left out.
-Anybody who can read the archive can read what is in it: it is not encrypted.";
+Of a node's snapshot the data directory is written, under its own name, so that
+`tar -xzf` brings it back: owners, times, links, holes and modes. ACLs and extended
+attributes come with `tar --acls --xattrs --xattrs-include='*'`. Sockets are left out.
+It is not encrypted: whoever can read the archive can read what is in it.";
 
 /// Buffered before the output.
 const BUFFER_BYTES: usize = 256 << 10;
