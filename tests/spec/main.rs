@@ -74,6 +74,7 @@ mod full_disk;
 mod fuzz_replay;
 mod import_dedup;
 mod import_hostile;
+mod import_node;
 mod import_tar;
 mod index_damage;
 mod index_killed;
