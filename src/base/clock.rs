@@ -48,6 +48,38 @@ impl Timestamp {
     }
 }
 
+/// A time zone: the machine's, or one that was named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Zone(jiff::tz::TimeZone);
+
+impl Default for Zone {
+    fn default() -> Self {
+        Self(jiff::tz::TimeZone::system())
+    }
+}
+
+impl Zone {
+    /// When a day begins there; `None` for what is no day. Where clocks are put forward at midnight it begins at one.
+    pub fn midnight(&self, year: i16, month: i8, day: i8) -> Option<Timestamp> {
+        let date = jiff::civil::Date::new(year, month, day).ok()?;
+        let moment = date.to_zoned(self.0.clone()).ok()?.timestamp();
+        Some(Timestamp { seconds: moment.as_second(), nanos: 0 })
+    }
+}
+
+/// Text that names no time zone.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no time zone; write it like `Europe/Paris` or `UTC`")]
+pub struct BadZone(String);
+
+impl FromStr for Zone {
+    type Err = BadZone;
+
+    fn from_str(name: &str) -> Result<Self, BadZone> {
+        jiff::tz::TimeZone::get(name).map(Self).map_err(|_| BadZone(name.to_owned()))
+    }
+}
+
 /// Text that names no moment.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a time; write it like `2026-11-22 07:15:00` (local) or `2026-11-22T07:15:00Z`")]

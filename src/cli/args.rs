@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::cli::commands::{
-    backup, check, completions, demo, dump, init, inspect, key, ls, man, restore, resume, snapshots, stats,
+    backup, check, completions, demo, dump, export, import_tar, init, inspect, key, ls, man, restore, resume,
+    snapshots, stats,
 };
 use crate::cli::environment;
 use crate::cli::error::CliError;
@@ -88,6 +89,10 @@ pub enum Command {
     Ls(ls::Args),
     /// Write a file, or a directory as tar, to standard output
     Dump(dump::Args),
+    /// Write a snapshot back as the archive the documented cron script makes
+    Export(export::Args),
+    /// Turn archives of the documented cron script into snapshots
+    ImportTar(import_tar::Args),
     /// Verify that everything needed is there and undamaged
     Check(check::Args),
     /// Show sizes and how well they deduplicate
@@ -120,6 +125,8 @@ impl Command {
             Self::Restore(args) => restore::run(args, session),
             Self::Ls(args) => ls::run(args, session),
             Self::Dump(args) => dump::run(args, session),
+            Self::Export(args) => export::run(args, session),
+            Self::ImportTar(args) => import_tar::run(args, session),
             Self::Check(args) => check::run(args, session),
             Self::Stats(args) => stats::run(args, session),
             Self::Inspect(args) => inspect::run(args, session),

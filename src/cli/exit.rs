@@ -158,9 +158,8 @@ fn code_of_vault(error: &VaultError) -> u8 {
         VaultError::Repo(RepoError::Snapshot(SnapshotLookup::SeveralNodes(_))) => USAGE,
         VaultError::Request { .. } => USAGE,
         VaultError::Interrupted | VaultError::Repo(RepoError::Interrupted) => INTERRUPTED,
-        VaultError::Repo(_) | VaultError::Local { .. } | VaultError::NoSpace { .. } | VaultError::Command { .. } => {
-            FAILED
-        }
+        VaultError::Repo(_) | VaultError::Local { .. } | VaultError::NoSpace { .. } => FAILED,
+        VaultError::Command { .. } | VaultError::Archive { .. } => FAILED,
     }
 }
 

@@ -1,4 +1,6 @@
-//! Zstandard frames (RFC 8878) of bounded size. The only door to the `zstd` crate.
+//! Zstandard frames (RFC 8878) of bounded size, and streams of them. The only door to the `zstd` crate.
+
+use std::io::{self, BufRead, Read, Write};
 
 use zstd::bulk::{Compressor, Decompressor};
 use zstd::zstd_safe::CParameter;
@@ -20,7 +22,7 @@ pub struct Deflater {
 
 impl Deflater {
     /// A compressor of the given zstd level.
-    pub fn new(level: i32) -> std::io::Result<Self> {
+    pub fn new(level: i32) -> io::Result<Self> {
         let mut context = Compressor::new(level)?;
         // The lengths stand in the sealed table and AES-GCM authenticates: frame extras would be dead weight.
         context.include_contentsize(false)?;
@@ -72,7 +74,7 @@ pub struct Inflater(Decompressor<'static>);
 
 impl Inflater {
     /// A decompressor.
-    pub fn new() -> std::io::Result<Self> {
+    pub fn new() -> io::Result<Self> {
         Ok(Self(Decompressor::new()?))
     }
 
@@ -84,6 +86,42 @@ impl Inflater {
             Ok(expanded) if expanded == length => Ok(()),
             _ => Err(BadFrame),
         }
+    }
+}
+
+/// How a stream of frames begins.
+pub const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+
+/// The expanded bytes of a stream of frames; a torn end is an error. Streams that ask for more memory than zstd's own
+/// default (a window of 128 MiB) are refused.
+pub fn expand(packed: impl BufRead) -> io::Result<impl Read> {
+    zstd::stream::read::Decoder::with_buffer(packed)
+}
+
+/// Packs what is written to it into one frame with a checksum; must be [finished](Zstd::finish).
+pub struct Zstd<W: Write>(zstd::stream::write::Encoder<'static, W>);
+
+impl<W: Write> Zstd<W> {
+    /// A stream of zstd's usual level.
+    pub fn new(out: W) -> io::Result<Self> {
+        let mut encoder = zstd::stream::write::Encoder::new(out, 3)?;
+        encoder.include_checksum(true)?;
+        Ok(Self(encoder))
+    }
+
+    /// Writes the end.
+    pub fn finish(self) -> io::Result<W> {
+        self.0.finish()
+    }
+}
+
+impl<W: Write> Write for Zstd<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
     }
 }
 
@@ -159,5 +197,19 @@ mod tests {
         let mut inflater = Inflater::new().unwrap();
         assert_eq!(inflater.inflate(&[], 0, &mut Vec::new()), Ok(()));
         assert_eq!(inflater.inflate(&[], 1, &mut Vec::new()), Err(BadFrame));
+    }
+
+    #[test]
+    fn a_stream_comes_back_and_a_torn_one_is_an_error() {
+        let text = b"never the same river twice ".repeat(1000);
+        let mut stream = Zstd::new(Vec::new()).unwrap();
+        stream.write_all(&text).unwrap();
+        let packed = stream.finish().unwrap();
+        assert!(packed.starts_with(&MAGIC));
+        let mut back = Vec::new();
+        expand(packed.as_slice()).unwrap().read_to_end(&mut back).unwrap();
+        assert_eq!(back, text);
+        let torn = &packed[..packed.len() - 1];
+        assert!(expand(torn).unwrap().read_to_end(&mut Vec::new()).is_err());
     }
 }

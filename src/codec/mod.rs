@@ -2,6 +2,7 @@
 
 pub mod chunk;
 pub mod compress;
+pub mod gzip;
 pub mod kdf;
 pub mod padme;
 pub mod seal;

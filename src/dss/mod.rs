@@ -4,6 +4,8 @@
 pub mod backup;
 pub mod control;
 pub mod datadir;
+pub mod export;
+pub mod import;
 pub mod inspect;
 pub mod jobs;
 pub mod migrate;

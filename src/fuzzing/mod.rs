@@ -11,6 +11,7 @@ mod seeds;
 mod targets;
 
 use crate::dss::datadir::fuzz as dss;
+use crate::vault::archive::fuzz as archive;
 
 /// One parser under fire.
 #[derive(Clone, Copy)]
@@ -45,6 +46,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "slot_body", run: objects::slot_body, seeds: objects::slot_seeds },
     Target { name: "snapshot_record", run: targets::snapshot_record, seeds: seeds::snapshot_record },
     Target { name: "snapshot_spec", run: local::snapshot_spec, seeds: local::snapshot_spec_seeds },
+    Target { name: "tar_archive", run: archive::archive, seeds: archive::seeds },
     Target { name: "timestamp", run: targets::timestamp, seeds: seeds::timestamp },
     Target { name: "tree_node", run: targets::tree_node, seeds: seeds::tree_node },
     Target { name: "tree_reader", run: objects::tree_reader, seeds: objects::forest_seeds },

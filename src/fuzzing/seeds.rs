@@ -138,6 +138,7 @@ fn manifest() -> Manifest {
         parent: Some(SnapshotId::from_bytes([5; 16])),
         session: SESSION,
         dss: None,
+        imported: None,
     }
 }
 

@@ -24,13 +24,16 @@ pub enum Consistency {
     /// While they could change.
     #[n(2)]
     Live,
+    /// Nobody knows: they come from an archive that does not tell.
+    #[n(3)]
+    Unknown,
 }
 
 /// A part of the snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, serde::Serialize)]
 #[cbor(map)]
 pub struct Member {
-    /// `path`, `stdin` or `command`; later also `datadir`, `postgresql`, `host`.
+    /// `path`, `stdin`, `command`, `datadir`, `host` or `archive`; later also `postgresql`.
     #[n(0)]
     pub kind: String,
     /// Absolute path or stream name, as given; lossy UTF-8, for people. The tree holds the exact bytes.
@@ -159,6 +162,27 @@ pub struct Manifest {
     /// What the snapshot is of, if that is a DSS node.
     #[n(17)]
     pub dss: Option<Box<NodeRecord>>,
+    /// The archive it was made from, if it was not read from the files themselves.
+    #[n(18)]
+    pub imported: Option<Imported>,
+}
+
+/// The archive a snapshot was made from.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, serde::Serialize)]
+#[cbor(map)]
+pub struct Imported {
+    /// Its file name without folder; lossy UTF-8.
+    #[n(0)]
+    pub archive: String,
+    /// How it was packed: `plain`, `gzip` or `zstd`.
+    #[n(1)]
+    pub packing: String,
+    /// Length of its file.
+    #[n(2)]
+    pub bytes: u64,
+    /// When its file was last changed.
+    #[n(3)]
+    pub modified: Timestamp,
 }
 
 /// What a snapshot says of the DSS node it is of. All else that is known stands in the snapshot's `host/inspect.json`.

@@ -16,7 +16,7 @@ pub struct DataExtent {
 }
 
 /// Runs kept apart; a file with more has its narrowest holes counted as data, so that an entry stays small.
-const EXTENTS_MAX: usize = 8192;
+pub const EXTENTS_MAX: usize = 8192;
 
 /// The runs of data among the first `size` bytes, in order, holes between them; `None` means no holes. Moves the
 /// file's position. Worth its calls only if less is allocated than `size` (see `Stat::may_have_holes`).
@@ -61,7 +61,7 @@ fn append(extents: &mut Vec<DataExtent>, next: DataExtent, narrowest: u64) {
 }
 
 /// Fills holes, narrowest first, until at most half the runs are left; returns the width that was reached.
-fn thin_out(extents: &mut Vec<DataExtent>, narrowest: u64) -> u64 {
+pub fn thin_out(extents: &mut Vec<DataExtent>, narrowest: u64) -> u64 {
     let mut narrowest = narrowest.max(4096);
     loop {
         let before = std::mem::take(extents);

@@ -44,6 +44,18 @@ pub enum VaultError {
         /// Its exit status.
         status: String,
     },
+    /// An archive that cannot be read to its end.
+    #[error("{} is damaged {place}: {why}; nothing of it was imported", archive.display())]
+    Archive {
+        /// The archive.
+        archive: PathBuf,
+        /// How it is packed, in a word.
+        packing: &'static str,
+        /// In or behind which member.
+        place: String,
+        /// What is wrong.
+        why: String,
+    },
     /// Stopped on request.
     #[error("interrupted")]
     Interrupted,
@@ -73,6 +85,7 @@ impl Hint for VaultError {
             Self::NoSpace { .. } => Some("free some space there and run the command again".to_owned()),
             Self::Request { hint, .. } => hint.clone(),
             Self::Command { .. } => Some("run the command by hand and mend what it says".to_owned()),
+            Self::Archive { archive, packing, .. } => Some(archive_hint(archive, packing)),
             Self::Interrupted => Some("run the command again: it continues from what was stored".to_owned()),
             Self::Local { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
                 Some("run as root, or as the account that owns the files".to_owned())
@@ -80,4 +93,14 @@ impl Hint for VaultError {
             Self::Local { .. } => None,
         }
     }
+}
+
+/// A damaged archive cannot be mended here; whether it is the archive or the disk, other programs tell too.
+fn archive_hint(archive: &std::path::Path, packing: &str) -> String {
+    let test = match packing {
+        "gzip" => "gzip -t",
+        "zstd" => "zstd -t",
+        _ => "tar -tf",
+    };
+    format!("look at it with `{test} {}`, and import another copy of it if there is one", archive.display())
 }

@@ -1,5 +1,6 @@
 //! The verbs: what can be done with a repository. No verb prints; each returns a report.
 
+pub mod archive;
 pub mod backup;
 pub mod browse;
 pub mod check;

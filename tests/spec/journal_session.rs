@@ -50,6 +50,7 @@ pub fn manifest(session: SessionId) -> Manifest {
         parent: None,
         session,
         dss: None,
+        imported: None,
     }
 }
 

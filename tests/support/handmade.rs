@@ -142,5 +142,6 @@ fn manifest(root: ChunkId) -> Manifest {
         parent: None,
         session: SessionId::from_bytes([2; 16]),
         dss: None,
+        imported: None,
     }
 }

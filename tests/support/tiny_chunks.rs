@@ -173,5 +173,6 @@ fn manifest(repository: &Repository, session: &Session<'_>, node: NodeId, root: 
         parent: None,
         session: session.id(),
         dss: None,
+        imported: None,
     }
 }

@@ -312,6 +312,7 @@ impl<'a> Run<'a> {
             parent: self.parent,
             session: self.sealer.session(),
             dss: None,
+            imported: None,
         }
     }
 }

@@ -5,6 +5,8 @@ pub mod check;
 pub mod completions;
 pub mod demo;
 pub mod dump;
+pub mod export;
+pub mod import_tar;
 pub mod init;
 pub mod inspect;
 pub mod key;

@@ -99,7 +99,10 @@ impl BackupView {
 /// `design 14.2.2 in /data/dss`.
 fn named(node: &NodeRecord) -> String {
     let version = node.version.as_deref().unwrap_or("of unknown version");
-    format!("{} {version} in {}", node.node_type, node.data_dir)
+    match node.data_dir.as_str() {
+        "" => format!("{} {version}", node.node_type),
+        data_dir => format!("{} {version} in {data_dir}", node.node_type),
+    }
 }
 
 /// How it was read, in words.
@@ -112,6 +115,7 @@ fn how(consistency: Consistency, node: &NodeRecord) -> String {
         (Consistency::Frozen, _, Some(frozen)) => format!("frozen by {frozen}"),
         (Consistency::Frozen, _, None) => "frozen".to_owned(),
         (Consistency::Live, _, _) => "live: H2 databases are not guaranteed".to_owned(),
+        (Consistency::Unknown, _, _) => "whether it was stopped is not known".to_owned(),
     }
 }
 

@@ -5,6 +5,8 @@ pub mod backup;
 pub mod check;
 pub mod demo;
 pub mod entry;
+pub mod export;
+pub mod import;
 pub mod init;
 pub mod inspect;
 pub mod key;

@@ -8,7 +8,7 @@ use crate::base::size::ByteCount;
 use crate::cli::output::View;
 use crate::cli::table::{Column, Table};
 use crate::cli::text;
-use crate::repo::snapshot::{Consistency, NodeRecord};
+use crate::repo::snapshot::{Consistency, Imported, NodeRecord};
 use crate::vault::browse::Listed;
 
 /// One snapshot. Names that restic has mean the same here.
@@ -28,6 +28,7 @@ pub struct SnapshotView {
     /// Of a DSS node.
     #[serde(skip_serializing_if = "Option::is_none")]
     dss: Option<Box<NodeRecord>>,
+    imported: Option<Imported>,
     program_version: String,
     summary: SummaryView,
 }
@@ -71,6 +72,7 @@ impl SnapshotView {
             tags: manifest.tags.clone(),
             consistency: manifest.consistency,
             dss: manifest.dss.clone(),
+            imported: manifest.imported.clone(),
             program_version: manifest.program.clone(),
             summary: SummaryView {
                 backup_start: manifest.time,
@@ -108,6 +110,7 @@ const fn how_read(consistency: Consistency) -> &'static str {
         Consistency::Stopped => "stopped",
         Consistency::Frozen => "frozen",
         Consistency::Live => "live",
+        Consistency::Unknown => "unknown",
     }
 }
 
@@ -185,6 +188,7 @@ pub(in crate::cli) mod tests {
             parent: None,
             session: SessionId::from_bytes([4; 16]),
             dss: None,
+            imported: None,
         }
     }
 
@@ -235,6 +239,7 @@ pub(in crate::cli) mod tests {
             "nightly"
           ],
           "consistency": "live",
+          "imported": null,
           "program_version": "dssvault 0.1.0",
           "summary": {
             "backup_start": "2025-11-22T07:15:00Z",

@@ -16,8 +16,10 @@ use crate::dss::datadir::node::NodeType;
 use crate::dss::datadir::version::DssVersion;
 use crate::dss::datadir::{VERSION_FILE, databases, integrations, markers, outside, runtime, service, shell};
 
-const ENVIRONMENT: &str = "bin/env-default.sh";
-const INSTALLED_PATH: &str = "install-support/expected-dip-home.txt";
+/// Variables of every program DSS starts; generated.
+pub const ENVIRONMENT: &str = "bin/env-default.sh";
+/// Where DSS was told it lives; written last by the installer.
+pub const INSTALLED_PATH: &str = "install-support/expected-dip-home.txt";
 
 /// What several parts need to know.
 pub struct Basis {
@@ -141,7 +143,7 @@ fn dss_version(look: &Look<'_>, value: &Value, file: &str) -> Option<DssVersion>
 }
 
 /// An integer in a string; a plain integer is understood as well.
-fn conf_version(value: &Value) -> Option<u64> {
+pub fn conf_version(value: &Value) -> Option<u64> {
     value.get("conf_version").and_then(|version| match version {
         Value::String(text) => text.trim().parse().ok(),
         other => other.as_u64(),

@@ -3,6 +3,7 @@
 //! [`DataDir::open`] gathers [`Facts`]; `classes` and `exclusion` know what its folders are for,
 //! `inventory` what they weigh. Facts and their sources are told in `docs/dss.md`.
 
+pub mod archived;
 pub mod classes;
 pub mod concern;
 pub mod databases;

@@ -9,7 +9,7 @@ use crate::vault::backup::item::Outcome;
 /// Files up to this size share chunks.
 pub const FRAGMENT_BYTES_MAX: u64 = 4 << 10;
 /// What a shared chunk holds at most.
-const SHARED_BYTES_MAX: usize = 32 << 10;
+pub const SHARED_BYTES_MAX: usize = 32 << 10;
 
 /// Whether a shared chunk ends behind a file of this name: one in 16 does. Since names decide, equal directories
 /// share in the same way, and a file that comes or goes changes the chunk it is in and no other.

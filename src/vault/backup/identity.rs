@@ -30,12 +30,7 @@ pub fn node_id(
     entropy: &dyn Entropy,
 ) -> Result<NodeId, VaultError> {
     let path = state.join("nodes.json");
-    let mut known: BTreeMap<String, BTreeMap<String, String>> = match std::fs::read(&path) {
-        Ok(bytes) => serde_json::from_slice(&bytes)
-            .map_err(|error| VaultError::local("read", &path, io::Error::new(io::ErrorKind::InvalidData, error)))?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeMap::new(),
-        Err(error) => return Err(VaultError::local("read", &path, error)),
-    };
+    let mut known = load(&path)?;
     let nodes = known.entry(repository.to_string()).or_default();
     if let Some(id) = nodes.get(label).and_then(|id| id.parse().ok()) {
         return Ok(id);
@@ -46,7 +41,32 @@ pub fn node_id(
     Ok(id)
 }
 
-fn save(path: &Path, known: &BTreeMap<String, BTreeMap<String, String>>) -> io::Result<()> {
+/// Remembers the id under which a repository knows a node that this machine has not met yet, so that its snapshots
+/// continue one row. A node that is known here keeps its id.
+pub fn adopt(state: &Path, repository: RepositoryId, label: &str, id: NodeId) -> Result<(), VaultError> {
+    let path = state.join("nodes.json");
+    let mut known = load(&path)?;
+    let nodes = known.entry(repository.to_string()).or_default();
+    if nodes.contains_key(label) {
+        return Ok(());
+    }
+    nodes.insert(label.to_owned(), id.to_string());
+    save(&path, &known).map_err(|error| VaultError::local("write", &path, error))
+}
+
+/// Labels to ids, for each repository.
+type Known = BTreeMap<String, BTreeMap<String, String>>;
+
+fn load(path: &Path) -> Result<Known, VaultError> {
+    match std::fs::read(path) {
+        Ok(bytes) => serde_json::from_slice(&bytes)
+            .map_err(|error| VaultError::local("read", path, io::Error::new(io::ErrorKind::InvalidData, error))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Known::new()),
+        Err(error) => Err(VaultError::local("read", path, error)),
+    }
+}
+
+fn save(path: &Path, known: &Known) -> io::Result<()> {
     durable::replace(path, &serde_json::to_vec_pretty(known)?)
 }
 
@@ -65,6 +85,18 @@ mod tests {
         assert_eq!(first, id(1, "design"));
         assert_ne!(first, id(1, "automation"));
         assert_ne!(first, id(2, "design"));
+    }
+
+    #[test]
+    fn a_node_of_another_machine_is_adopted_and_a_known_one_is_not_renamed() {
+        let state = tempfile::tempdir().unwrap();
+        let repository = RepositoryId::from_bytes([1; 16]);
+        let id = |label: &str| node_id(state.path(), repository, label, &SystemEntropy).unwrap();
+        let (known, other) = (id("known"), NodeId::from_bytes([9; 16]));
+        for label in ["known", "met"] {
+            adopt(state.path(), repository, label, other).unwrap();
+        }
+        assert_eq!((id("known"), id("met")), (known, other));
     }
 
     #[test]

@@ -298,10 +298,24 @@ impl<'r, 'a> Reader<'r, 'a> {
         Ok(id)
     }
 
-    /// Content of a stream that is no file.
-    pub fn read_stream(&mut self, source: &mut dyn Read) -> Result<io::Result<(Option<FileContent>, u64)>, Stop> {
+    /// Stores one chunk that others have put together.
+    pub fn add_chunk(&mut self, bytes: &[u8]) -> Result<ChunkId, Stop> {
+        self.add(bytes).map_err(|trouble| match trouble {
+            Trouble::Stop(stop) => stop,
+            Trouble::Io(error) => {
+                Stop::Repo(RepoError::Local { action: "store", what: "a chunk".to_owned(), why: error.to_string() })
+            }
+        })
+    }
+
+    /// Content of a stream that is no file on a disk; its length, if it is known, decides how it is cut.
+    pub fn read_stream(
+        &mut self,
+        source: &mut dyn Read,
+        length: Option<u64>,
+    ) -> Result<io::Result<(Option<FileContent>, u64)>, Stop> {
         let mut ids = Vec::new();
-        let size = match self.cut(self.reading.chunkers.for_length(None), source, &mut ids) {
+        let size = match self.cut(self.reading.chunkers.for_length(length), source, &mut ids) {
             Ok(size) => size,
             Err(Trouble::Io(error)) => return Ok(Err(error)),
             Err(Trouble::Stop(stop)) => return Err(stop),

@@ -6,6 +6,7 @@ mod chunkers;
 mod fingerprint;
 mod fragments;
 mod identity;
+mod import;
 mod item;
 mod lister;
 mod passes;
@@ -26,6 +27,8 @@ use crate::base::clock::Timestamp;
 use crate::base::id::SnapshotId;
 use crate::repo::snapshot::{Manifest, Member};
 
+pub use identity::adopt as adopt_node;
+pub use import::{Archive, Layout};
 pub use roots::{Root, Upper};
 pub use run::{run, run_attended};
 #[cfg(feature = "testing")]
@@ -39,6 +42,8 @@ pub enum Source {
     Path(PathBuf),
     /// A tree put together from several places.
     Assembled(Assembled),
+    /// What a tar archive holds.
+    Archive(Archive),
     /// Standard input under this name.
     Stdin {
         /// File name in the snapshot.

@@ -4,10 +4,12 @@ use std::path::Path;
 
 use crate::base::id::ChunkId;
 use crate::base::progress::Silent;
-use crate::repo::snapshot::Counts;
+use crate::repo::index::Index;
+use crate::repo::snapshot::{Counts, Imported};
 use crate::sys::meta::Names;
 use crate::vault::VaultError;
 use crate::vault::backup::chunkers::Chunkers;
+use crate::vault::backup::import;
 use crate::vault::backup::item::Reading;
 use crate::vault::backup::lister::Lister;
 use crate::vault::backup::pipeline::{self, Plan, Walked};
@@ -28,6 +30,8 @@ pub struct Gathered {
     pub left_out: (u64, u64),
     /// To be put in place after the commit.
     pub state: Option<StateWriter>,
+    /// The archive it was read from, if it was one.
+    pub imported: Option<Imported>,
 }
 
 /// What all passes share.
@@ -36,6 +40,8 @@ pub struct Passes<'p, 'a> {
     pub job: &'p Job<'a>,
     /// Takes chunks.
     pub store: &'p ChunkStore<'a>,
+    /// What the repository has.
+    pub index: &'p Index,
     /// Takes the problems of the pass that counts.
     pub problems: &'p ProblemLog<'p>,
     /// The snapshot to be.
@@ -54,6 +60,10 @@ impl Passes<'_, '_> {
         let names = Names::default();
         let (progress, cancel) = (self.job.context.progress, self.job.context.cancel);
         let reading = Reading { store: self.store, chunkers: &chunkers, names: &names, progress, cancel };
+        if let Some(archive) = self.job.archive() {
+            let before = self.job.neighbours()?;
+            return import::read(archive, &reading, self.index, &before, self.problems, self.job.context);
+        }
         if self.job.has_streams() {
             return self.streams(&reading);
         }
@@ -105,7 +115,7 @@ impl Passes<'_, '_> {
             streams.push(stream);
         }
         let root = stream::root(streams, TreeChunks::new(self.store))?;
-        Ok(Gathered { root, counts, left_out: (0, 0), state: None })
+        Ok(Gathered { root, counts, left_out: (0, 0), state: None, imported: None })
     }
 }
 
@@ -115,5 +125,5 @@ fn file_name(path: &Path) -> std::borrow::Cow<'_, str> {
 
 fn gathered(walked: Walked) -> Gathered {
     let (root, state) = (walked.assembled.root, walked.assembled.state);
-    Gathered { root, counts: walked.counts, left_out: walked.left_out, state }
+    Gathered { root, counts: walked.counts, left_out: walked.left_out, state, imported: None }
 }

@@ -101,11 +101,7 @@ pub fn walk(
     clock: &dyn crate::base::clock::Clock,
 ) -> Result<Walked, VaultError> {
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .thread_name(|number| format!("read-{number}"))
-        .build()
-        .map_err(|error| VaultError::local("start threads for", ".", std::io::Error::other(error)))?;
+    let pool = pool(threads)?;
     let permits = Permits::default();
     let (jobs_in, jobs_out) = bounded(JOBS_AHEAD);
     let (order_in, order_out) = unbounded();
@@ -156,6 +152,25 @@ pub fn walk(
             (Err(Stop::Cancelled), _) | (_, Err(Stop::Cancelled)) => Err(VaultError::Interrupted),
         }
     })
+}
+
+/// Runs `work` on this thread; blocks it gives away are compressed on others.
+pub fn with_spread<T>(
+    reading: &Reading<'_>,
+    work: impl FnOnce(&dyn Fn(Filler) -> Result<(), RepoError>) -> Result<T, VaultError>,
+) -> Result<T, VaultError> {
+    let threads = std::thread::available_parallelism().map_or(2, usize::from);
+    let pool = pool(threads)?;
+    let readers = Readers { reading, threads, spread: AtomicUsize::new(0), windows: Mutex::default() };
+    pool.in_place_scope_fifo(|tasks| work(&|block| readers.store_block(tasks, true, block)))
+}
+
+fn pool(threads: usize) -> Result<rayon::ThreadPool, VaultError> {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .thread_name(|number| format!("read-{number}"))
+        .build()
+        .map_err(|error| VaultError::local("start threads for", ".", std::io::Error::other(error)))
 }
 
 /// Sees what a backup would read, without reading it.

@@ -24,6 +24,7 @@ use crate::repo::session::{Abandoned, Session, SessionStart, SnapshotLink};
 use crate::repo::snapshot::{Consistency, Counts, Exclusions, Manifest, Member};
 use crate::repo::{RepoError, Repository};
 use crate::sys::pattern::PatternSet;
+use crate::vault::archive::survey;
 use crate::vault::backup::lister::{Lister, Rules};
 use crate::vault::backup::passes::Passes;
 use crate::vault::backup::pipeline::{self, Plan};
@@ -32,8 +33,8 @@ use crate::vault::backup::roots::Root;
 use crate::vault::backup::state::StateReader;
 use crate::vault::backup::steward::{Steward, Unattended};
 use crate::vault::backup::store::ChunkStore;
-use crate::vault::backup::{Assembled, BackupOptions, BackupReport, Source, identity, roots};
-use crate::vault::{Context, VaultError};
+use crate::vault::backup::{Archive, Assembled, BackupOptions, BackupReport, Source, identity, roots};
+use crate::vault::{Context, VaultError, browse};
 
 /// Packs waiting to be made durable.
 const PACKS_AHEAD: usize = 2;
@@ -127,7 +128,8 @@ impl<'a> Job<'a> {
         let problems = ProblemLog::new(self.context.progress);
         self.phase(Phase::Backup);
         let gathered = pipeline::with_publisher(&store, &full_out, session, self.context, || {
-            let passes = Passes { job: self, store: &store, problems: &problems, snapshot: session.snapshot() };
+            let passes =
+                Passes { job: self, store: &store, index: &index, problems: &problems, snapshot: session.snapshot() };
             passes.run(old_state, trusted, steward)
         })?;
         self.phase(Phase::Commit);
@@ -137,6 +139,10 @@ impl<'a> Job<'a> {
         counts.bytes_stored = store.added.stored.load(Ordering::Relaxed);
         let parent = trusted.then(|| session.parent()).flatten();
         let mut manifest = self.manifest(gathered.root, counts, gathered.left_out, &problems, (session.id(), parent));
+        if gathered.imported.is_some() {
+            manifest.consistency = Consistency::Unknown;
+            manifest.imported = gathered.imported;
+        }
         steward.testify(&mut manifest)?;
         if self.context.cancel.is_requested() {
             return Err(VaultError::Interrupted);
@@ -152,13 +158,20 @@ impl<'a> Job<'a> {
 
     fn dry_run(&self) -> Result<BackupReport, VaultError> {
         let problems = ProblemLog::new(self.context.progress);
+        let nothing = (ChunkId::from_bytes([0; 32]), (SessionId::from_bytes([0; 16]), None));
+        if let Some(archive) = self.archive() {
+            self.phase(Phase::Backup);
+            let wanted = survey::Wanted { keep: &|_| false, is_enough: &|_| false };
+            let counts = survey::run(&archive.path, &wanted, self.context)?.counts;
+            let manifest = self.manifest(nothing.0, counts, (0, 0), &problems, nothing.1);
+            return Ok(BackupReport { snapshot: None, manifest, seconds: self.started.elapsed().as_secs_f64() });
+        }
         let lister = Lister::new(self.rules()?);
         let root = self.root();
         let state = self.old_state();
         let plan = Plan { root, lister: &lister, state, trusted: true, next_state: None, problems: &problems };
         self.phase(Phase::Backup);
         let (counts, left_out) = pipeline::dry_walk(plan, self.context)?;
-        let nothing = (ChunkId::from_bytes([0; 32]), (SessionId::from_bytes([0; 16]), None));
         let manifest = self.manifest(nothing.0, counts, left_out, &problems, nothing.1);
         Ok(BackupReport { snapshot: None, manifest, seconds: self.started.elapsed().as_secs_f64() })
     }
@@ -170,6 +183,35 @@ impl<'a> Job<'a> {
     /// Whether the sources are streams and not trees.
     pub fn has_streams(&self) -> bool {
         self.sources.iter().any(|source| matches!(source, Source::Stdin { .. } | Source::Command { .. }))
+    }
+
+    /// The archive to be read, if the source is one.
+    pub fn archive(&self) -> Option<&Archive> {
+        self.sources.iter().find_map(|source| match source {
+            Source::Archive(archive) => Some(archive),
+            _ => None,
+        })
+    }
+
+    /// The snapshots of this node that are nearest in time to the one to be: one before, one after.
+    pub fn neighbours(&self) -> Result<Vec<Manifest>, VaultError> {
+        let time = self.options.time.unwrap_or(self.now);
+        let (mut before, mut after): (Option<Manifest>, Option<Manifest>) = (None, None);
+        browse::each(self.repository, |_, manifest| {
+            let Ok(manifest) = manifest else { return };
+            if manifest.node != self.node {
+                return;
+            }
+            let (nearest, is_nearer): (_, fn(Timestamp, Timestamp) -> bool) = if manifest.time <= time {
+                (&mut before, |new, old| new >= old)
+            } else {
+                (&mut after, |new, old| new < old)
+            };
+            if nearest.as_ref().is_none_or(|old| is_nearer(manifest.time, old.time)) {
+                *nearest = Some(manifest);
+            }
+        })?;
+        Ok(before.into_iter().chain(after).collect())
     }
 
     /// The tree of sources.
@@ -269,6 +311,7 @@ impl<'a> Job<'a> {
             parent: origin.1,
             session: origin.0,
             dss: None,
+            imported: None,
         }
     }
 
@@ -278,6 +321,7 @@ impl<'a> Job<'a> {
             // As an absolute path, below.
             Source::Path(_) => Vec::new(),
             Source::Assembled(assembled) => assembled.members.clone(),
+            Source::Archive(archive) => archive.members.clone(),
             Source::Stdin { name } => one("stdin", name.clone()),
             Source::Command { name, .. } => one("command", name.clone()),
         });
@@ -364,6 +408,9 @@ fn existing_paths(sources: &[Source]) -> Result<Vec<PathBuf>, VaultError> {
     let request = |what: &str, hint: &str| VaultError::Request { what: what.to_owned(), hint: Some(hint.to_owned()) };
     if sources.is_empty() {
         return Err(request("there is nothing to back up", "name at least one file or directory"));
+    }
+    if sources.iter().any(|source| matches!(source, Source::Archive(_))) && sources.len() > 1 {
+        return Err(request("an archive has a snapshot of its own", "import one after the other"));
     }
     if assembled && sources.len() > 1 {
         return Err(request(

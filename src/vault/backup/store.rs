@@ -134,6 +134,11 @@ impl<'a> ChunkStore<'a> {
         }
     }
 
+    /// The repository it stores into.
+    pub fn repository(&self) -> &'a Repository {
+        self.repository
+    }
+
     /// Takes a filler out of the pool; it may hold chunks of an earlier user.
     pub fn filler(&self, lane: Lane) -> Filler {
         lock(&self.stream(lane).fillers).pop().unwrap_or_default()

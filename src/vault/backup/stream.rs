@@ -12,7 +12,7 @@ use crate::sys::patient::Patient;
 use crate::vault::VaultError;
 use crate::vault::backup::item::{Reader, Reading, Stop};
 use crate::vault::backup::store::{Lane, TreeChunks};
-use crate::vault::backup::{Assembled, Source, identity};
+use crate::vault::backup::{Archive, Assembled, Source, identity};
 
 /// A stream's entry in the root, and its length in bytes.
 pub struct Streamed {
@@ -53,7 +53,9 @@ pub fn read(source: &Source, reading: &Reading<'_>, now: Timestamp) -> Result<St
             }
             Ok(Streamed { entry: entry(name, content, size, now)? })
         }
-        Source::Path(path) | Source::Assembled(Assembled { name: path, .. }) => Err(VaultError::Request {
+        Source::Path(path)
+        | Source::Assembled(Assembled { name: path, .. })
+        | Source::Archive(Archive { path, .. }) => Err(VaultError::Request {
             what: format!("{} is not a stream", path.display()),
             hint: Some("back up paths and streams in separate snapshots".to_owned()),
         }),
@@ -63,7 +65,7 @@ pub fn read(source: &Source, reading: &Reading<'_>, now: Timestamp) -> Result<St
 fn store(reading: &Reading<'_>, input: BorrowedFd<'_>, what: &str) -> Result<(Option<FileContent>, u64), VaultError> {
     let spread = |block| reading.store.store_block(Lane::Data, block);
     let mut reader = Reader::new(reading, Vec::new(), &spread);
-    let read = reader.read_stream(&mut Patient::new(input, reading.cancel));
+    let read = reader.read_stream(&mut Patient::new(input, reading.cancel), None);
     reader.finish();
     match read {
         Ok(Ok(content)) => Ok(content),

@@ -20,9 +20,40 @@ pub fn write(
     context: Context<'_>,
     out: &mut dyn Write,
 ) -> Result<(), VaultError> {
-    let everywhere = [Extent { offset: 0, length: entry.size }];
     let extents = entry.content.as_ref().and_then(|content| content.extents.as_deref());
-    let mut writer = Writer { out, at: 0, extents: extents.unwrap_or(&everywhere), context };
+    let everywhere = [Extent { offset: 0, length: entry.size }];
+    write_runs(chunks, entry, (extents.unwrap_or(&everywhere), entry.size), path, context, out)
+}
+
+/// Writes the data of a file without its holes, back to back; gives how many bytes that must be.
+pub fn write_data(
+    chunks: &ChunkReader<'_>,
+    entry: &Entry,
+    path: &[u8],
+    context: Context<'_>,
+    out: &mut dyn Write,
+) -> Result<u64, VaultError> {
+    let length = data_bytes(entry);
+    write_runs(chunks, entry, (&[Extent { offset: 0, length }], length), path, context, out)?;
+    Ok(length)
+}
+
+/// Bytes of a file without its holes.
+pub fn data_bytes(entry: &Entry) -> u64 {
+    let extents = entry.content.as_ref().and_then(|content| content.extents.as_ref());
+    extents.map_or(entry.size, |runs| runs.iter().map(|run| run.length).sum())
+}
+
+/// Writes the chunks of a file into these runs of an output of so many bytes.
+fn write_runs(
+    chunks: &ChunkReader<'_>,
+    entry: &Entry,
+    (extents, size): (&[Extent], u64),
+    path: &[u8],
+    context: Context<'_>,
+    out: &mut dyn Write,
+) -> Result<(), VaultError> {
+    let mut writer = Writer { out, at: 0, extents, context };
     if let Some(content) = &entry.content {
         for_each_id(chunks, content, &mut |id| {
             if context.cancel.is_requested() {
@@ -36,7 +67,7 @@ pub fn write(
     if writer.extents.iter().any(|extent| extent.length > 0) {
         return Err(VaultError::Request { what: misfit(path), hint: Some("run `dssvault check`".to_owned()) });
     }
-    writer.zeros_to(entry.size)
+    writer.zeros_to(size)
 }
 
 /// The bytes of a chunk that are the file's.

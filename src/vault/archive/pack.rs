@@ -1,0 +1,55 @@
+//! Packing an archive while it is written.
+
+use std::io::{self, Write};
+
+use crate::codec::compress::Zstd;
+use crate::codec::gzip::Gzip;
+use crate::vault::archive::Packing;
+
+/// Packs what is written to it; must be [finished](Packer::finish), for what lacks its end is damaged.
+pub enum Packer<W: Write> {
+    /// Leaves it as it is.
+    Plain(W),
+    /// By gzip.
+    Gzip(Gzip<W>),
+    /// By zstd.
+    Zstd(Zstd<W>),
+}
+
+impl<W: Write> Packer<W> {
+    /// Packs for `out`.
+    pub fn new(packing: Packing, out: W) -> io::Result<Self> {
+        Ok(match packing {
+            Packing::Plain => Self::Plain(out),
+            Packing::Gzip => Self::Gzip(Gzip::new(out)),
+            Packing::Zstd => Self::Zstd(Zstd::new(out)?),
+        })
+    }
+
+    /// Writes the end, and gives back where it went.
+    pub fn finish(self) -> io::Result<W> {
+        match self {
+            Self::Plain(out) => Ok(out),
+            Self::Gzip(gzip) => gzip.finish(),
+            Self::Zstd(zstd) => zstd.finish(),
+        }
+    }
+}
+
+impl<W: Write> Write for Packer<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(out) => out.write(bytes),
+            Self::Gzip(gzip) => gzip.write(bytes),
+            Self::Zstd(zstd) => zstd.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain(out) => out.flush(),
+            Self::Gzip(gzip) => gzip.flush(),
+            Self::Zstd(zstd) => zstd.flush(),
+        }
+    }
+}
