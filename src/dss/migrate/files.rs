@@ -1,11 +1,14 @@
 //! Bringing the files of a node to their new place: beside it first, then by one rename, so that there is never half a
 //! node; right into it where it is a mount point.
 
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::base::id::SnapshotId;
 use crate::dss::backup::DATADIR;
+use crate::dss::datadir::ours;
 use crate::dss::migrate::error::MigrateError;
+use crate::dss::migrate::ground::can_rename;
 use crate::dss::migrate::source::Source;
 use crate::dss::migrate::step::Plan;
 use crate::dss::restore::{Place, RestoreError, made, stale, swap};
@@ -49,7 +52,7 @@ impl Files<'_> {
         if let Some(parent) = data_dir.parent() {
             std::fs::create_dir_all(parent).map_err(MigrateError::local("make", parent))?;
         }
-        if is_mount_point(data_dir) {
+        if data_dir.is_dir() && !can_rename(data_dir) {
             let report = self.restore(data_dir, plan)?;
             stale::remove(data_dir);
             return Ok(Restored { report: Some(report), kept: None });
@@ -107,13 +110,6 @@ impl Files<'_> {
     }
 }
 
-fn is_mount_point(data_dir: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    let device = |path: &Path| path.metadata().map(|metadata| metadata.dev()).ok();
-    let here = device(data_dir);
-    here.is_some() && here != data_dir.parent().and_then(device)
-}
-
 /// Whether an installer died in the middle of a migration there.
 pub fn has_broken_migration(data_dir: &Path) -> bool {
     data_dir.join(BROKEN).exists()
@@ -121,11 +117,12 @@ pub fn has_broken_migration(data_dir: &Path) -> bool {
 
 /// Removes a directory that we restored, so that it can be restored again. A mount point is emptied.
 pub fn discard(data_dir: &Path) -> Result<(), MigrateError> {
-    if !is_mount_point(data_dir) {
+    if can_rename(data_dir) {
         return Ok(swap::sweep(data_dir)?);
     }
     let failed = |path: &Path| MigrateError::local("remove", path);
-    for entry in std::fs::read_dir(data_dir).map_err(failed(data_dir))?.flatten() {
+    let entries = std::fs::read_dir(data_dir).map_err(failed(data_dir))?.flatten();
+    for entry in entries.filter(|entry| !ours::is_ours(entry.file_name().as_bytes())) {
         let path = entry.path();
         let is_dir = entry.file_type().is_ok_and(|kind| kind.is_dir());
         let removed = if is_dir { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };

@@ -1,6 +1,7 @@
 //! What there is on this machine for the node to stand on. Looked at once, before anything is planned.
 
 use std::net::TcpListener;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{StatVfsMountFlags, access, statvfs};
@@ -10,13 +11,12 @@ use crate::dss::control::instance::Instance;
 use crate::dss::control::proc;
 use crate::dss::datadir::DataDir;
 use crate::dss::datadir::host::Host;
+use crate::dss::datadir::ours;
 use crate::dss::datadir::version::DssVersion;
 use crate::dss::migrate::source::Source;
-use crate::dss::restore::kit_version;
+use crate::dss::restore::{is_mount_point, kit_version};
 use crate::sys::names::{Account, Names};
 
-/// A fresh file system has this, and it is nobody's content.
-const LOST_AND_FOUND: &str = "lost+found";
 /// Ports a node asks to be left alone, from its first one (DSS docs, installation/custom/requirements).
 pub const PORTS: u16 = 10;
 
@@ -116,11 +116,9 @@ fn existing(path: &Path) -> PathBuf {
 }
 
 /// Whether a restored directory can take the place of this one by a rename.
-fn can_rename(data_dir: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
+pub fn can_rename(data_dir: &Path) -> bool {
     let Some(parent) = data_dir.parent() else { return false };
-    let device = |path: &Path| path.metadata().map(|metadata| metadata.dev()).ok();
-    device(data_dir) == device(parent) && access(parent, rustix::fs::Access::WRITE_OK).is_ok()
+    !is_mount_point(data_dir) && access(parent, rustix::fs::Access::WRITE_OK).is_ok()
 }
 
 fn occupancy(data_dir: &Path, source: &Source) -> Occupancy {
@@ -129,7 +127,7 @@ fn occupancy(data_dir: &Path, source: &Source) -> Occupancy {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Occupancy::Free,
         Err(error) => return Occupancy::Other(error.to_string()),
     };
-    if entries.flatten().all(|entry| entry.file_name() == LOST_AND_FOUND) {
+    if entries.flatten().all(|entry| ours::is_ours(entry.file_name().as_bytes())) {
         return Occupancy::Free;
     }
     match DataDir::open(data_dir, &Host::new(None)) {

@@ -38,7 +38,7 @@ use crate::vault::{Context, VaultError};
 
 pub use error::RestoreError;
 pub use kept::{Undone, forget_old, undo};
-pub use place::{Place, Room, Way, kit_version};
+pub use place::{Place, Room, Way, is_mount_point, kit_version};
 pub use project::{Part, Project, classes, project};
 
 /// How a node is brought back.

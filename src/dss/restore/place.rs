@@ -233,7 +233,7 @@ fn may_write(folder: &Path) -> bool {
 
 /// Whether something is mounted there. The kernel says so of every mount since Linux 5.8, also of one that shows another
 /// part of the same volume; before, another device number does.
-fn is_mount_point(path: &Path) -> bool {
+pub fn is_mount_point(path: &Path) -> bool {
     let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
     if let Ok(found) = rustix::fs::statx(CWD, path, flags, StatxFlags::BASIC_STATS)
         && found.stx_attributes_mask.contains(StatxAttributes::MOUNT_ROOT)
