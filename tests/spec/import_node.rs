@@ -49,3 +49,34 @@ fn a_wrecked_node_comes_back_from_an_archive_of_the_documented_script() {
     let misses: Vec<String> = differences(&saved, &node.data_dir()).into_iter().filter(|line| !runs(line)).collect();
     assert!(misses.is_empty(), "{misses:#?}");
 }
+
+#[test]
+fn an_archive_of_a_server_that_is_gone_becomes_a_node_elsewhere() {
+    if !node::is_possible() {
+        let test = "import_node::an_archive_of_a_server_that_is_gone_becomes_a_node_elsewhere";
+        return skip(test, "only root may run a node as its account");
+    }
+    let (node, desk) = (Node::new("design"), Desk::with_repository());
+    let dssadmin = node.data_dir().join("bin/dssadmin");
+    let spark = ["install-spark-integration", "-sparkHome", "/opt/spark"];
+    assert!(node.as_account(&dssadmin).args(spark).output().unwrap().status.success());
+    let archive = desk.text("backup-dss-data-2025-11-01.tar.gz");
+    ok(node.folder(), "tar", &["-zcf", &archive, "data"]);
+    import(&desk, &[&archive]).expect_code(0);
+    fs::remove_dir_all(node.data_dir()).unwrap();
+
+    let (to, port) = (node.folder().join("elsewhere"), node::free_port().to_string());
+    let arguments = ["restore", "latest", "--data-dir", to.to_str().unwrap(), "--port", &port];
+    let planned = desk.run(&[&arguments[..], &["-n"]].concat()).expect_code(0).out;
+    for expected in ["install the packages of the operating system", "pyenv.backup", "-sparkHome /opt/spark"] {
+        assert!(planned.contains(expected), "{expected}: {planned}");
+    }
+    let done = desk.run(&[&arguments[..], &["--start"]].concat()).expect_code(0);
+    assert!(done.out.contains("was started and answers"), "{}", done.out);
+    assert!(
+        fs::read_dir(desk.path("state/dssvault"))
+            .unwrap()
+            .flatten()
+            .all(|entry| { !entry.file_name().to_string_lossy().starts_with("facts-") })
+    );
+}

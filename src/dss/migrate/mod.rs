@@ -114,7 +114,7 @@ pub fn run(
     options: &MigrateOptions,
     context: Context<'_>,
 ) -> Result<MigrateReport, MigrateError> {
-    let source = Source::read(repository, manifest, context)?;
+    let source = Source::read(repository, snapshot, manifest, context)?;
     let mut wish = wish(&source, options)?;
     let _lock = DataDirLock::take(&context.folders.state, &wish.data_dir)?;
     let journal = Journal::of(&context.folders.state, &wish.data_dir);
@@ -263,8 +263,9 @@ fn wish(source: &Source, options: &MigrateOptions) -> Result<Wish, MigrateError>
         MigrateError::refused(format!("the snapshot does not tell {what}"), format!("say it with `{option}`"))
     };
     let kit = options.install_dir.clone().or_else(|| source.record.install_dir.clone().map(PathBuf::from));
-    let user = options.user.clone().or_else(|| source.record.owner.clone());
-    let data_dir = options.data_dir.as_deref().unwrap_or(Path::new(&source.record.data_dir));
+    let user = options.user.clone().or_else(|| source.record.owner.clone()).or_else(|| source.facts.owner.user.clone());
+    let recorded = Some(Path::new(&source.record.data_dir)).filter(|path| path.is_absolute());
+    let data_dir = options.data_dir.as_deref().or(recorded).ok_or_else(|| missing("its directory", "--data-dir"))?;
     Ok(Wish {
         data_dir: real(&absolute(data_dir)?),
         kit: real(&absolute(&kit.ok_or_else(|| missing("its kit", "--install-dir"))?)?),

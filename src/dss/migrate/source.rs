@@ -2,17 +2,38 @@
 
 use std::io::{self, Write};
 
+use crate::base::id::SnapshotId;
 use crate::dss::backup::{DATADIR, FACTS_FILE, HOST};
+use crate::dss::datadir::DataDir;
 use crate::dss::datadir::facts::Facts;
+use crate::dss::datadir::host::Host;
 use crate::dss::migrate::error::MigrateError;
 use crate::repo::Repository;
 use crate::repo::snapshot::{Manifest, NodeRecord};
+use crate::sys::names::Names;
+use crate::vault::restore::{self, RestoreOptions};
 use crate::vault::{Context, VaultError, browse, dump};
 
 /// Longer files of the snapshot are not taken into memory.
 const FILE_BYTES_MAX: usize = 16 << 20;
 /// Where descriptions of code environments are, below the data directory; one folder for each language below.
 const ENVIRONMENTS: [&str; 2] = ["code-envs/desc", "acode-envs/desc"];
+/// Files that tell how a node was installed; a leading `/` is the data directory.
+const DESCRIBING: [&str; 13] = [
+    "/dss-version.json",
+    "/install.ini",
+    "/bin",
+    "/install-support",
+    "/config/general-settings.json",
+    "/config/dip.properties",
+    "/config/settings.json",
+    "/config/server.json",
+    "/run/install.log",
+    "/jupyter-run/jupyter/kernels",
+    "/lib/sparkling-water",
+    "/pyenv/pyvenv.cfg",
+    "/pyenv/bin",
+];
 /// Packages of the built-in Python environment, as they were at backup time.
 pub const PACKAGES: &str = "pip/builtin.txt";
 
@@ -44,15 +65,63 @@ pub struct Source {
 
 impl Source {
     /// Reads a snapshot.
-    pub fn read(repository: &Repository, manifest: &Manifest, context: Context<'_>) -> Result<Self, MigrateError> {
+    pub fn read(
+        repository: &Repository,
+        snapshot: SnapshotId,
+        manifest: &Manifest,
+        context: Context<'_>,
+    ) -> Result<Self, MigrateError> {
         let record = manifest.dss.as_deref().ok_or(MigrateError::NoNode)?.clone();
         let host_file = |name: &str| file(repository, manifest, &format!("{HOST}/{name}"), context);
-        let facts = host_file(FACTS_FILE)?.ok_or_else(|| MigrateError::NoFacts { why: "it has none".to_owned() })?;
-        let facts = serde_json::from_slice(&facts).map_err(|error| MigrateError::NoFacts { why: error.to_string() })?;
+        let facts = match host_file(FACTS_FILE)? {
+            Some(facts) => serde_json::from_slice(&facts).map_err(no_facts)?,
+            // Made from an archive: its files tell nearly as much.
+            None => facts_of_files(repository, snapshot, manifest, &record, context)?,
+        };
         let packages = host_file(PACKAGES)?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         let environments = environments(repository, manifest, context)?;
-        Ok(Self { host: manifest.host.clone(), record, facts, environments, packages, bytes: manifest.counts.bytes })
+        Ok(Self { host: home_of(manifest), record, facts, environments, packages, bytes: manifest.counts.bytes })
     }
+}
+
+/// The machine it lived on. Whichever imported an archive is not that.
+fn home_of(manifest: &Manifest) -> String {
+    if manifest.imported.is_some() { String::new() } else { manifest.host.clone() }
+}
+
+fn no_facts(why: impl ToString) -> MigrateError {
+    MigrateError::NoFacts { why: why.to_string() }
+}
+
+/// What the files that describe a node tell, brought back for a moment to a folder that only this account can enter.
+fn facts_of_files(
+    repository: &Repository,
+    snapshot: SnapshotId,
+    manifest: &Manifest,
+    record: &NodeRecord,
+    context: Context<'_>,
+) -> Result<Facts, MigrateError> {
+    let state = &context.folders.state;
+    let root =
+        tempfile::Builder::new().prefix("facts-").tempdir_in(state).map_err(MigrateError::local("make", state))?;
+    let host = Host::new(Some(root.path().to_owned()));
+    let data_dir = host.path(if record.data_dir.is_empty() { "/unknown" } else { &record.data_dir });
+    let options = RestoreOptions {
+        target: data_dir.clone(),
+        target_is_subpath: true,
+        subpath: Some(DATADIR.as_bytes().to_vec()),
+        include: DESCRIBING.map(str::to_owned).to_vec(),
+        ..RestoreOptions::default()
+    };
+    let report = restore::run(repository, snapshot, manifest, &options, context)?;
+    if let Some(failure) = report.failures.first() {
+        return Err(no_facts(format!("{}: {}", failure.path, failure.cause)));
+    }
+    let mut facts = DataDir::open(&data_dir, &host)?.facts;
+    // The folder has no accounts of its own: owners were brought back as accounts of this machine.
+    let names = Names::default();
+    (facts.owner.user, facts.owner.group) = (names.user(facts.owner.uid), names.group(facts.owner.gid));
+    Ok(facts)
 }
 
 /// The content of a file of the snapshot; `None` if it has none of this name.
