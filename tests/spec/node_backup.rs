@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::cli_fixture::{Desk, Done};
@@ -191,8 +192,21 @@ fn what_is_left_out_is_weighed_and_an_exclusion_that_fits_nothing_is_told() {
 #[test]
 fn read_live_what_changed_during_the_first_pass_is_read_again() {
     let (node, desk) = or_skip!(running("design"), "read_live_what_changed_during_the_first_pass_is_read_again");
-    fs::write(node.data_dir().join("uploads/large"), vec![7; 30 << 20]).unwrap();
-    let done = back_up(&desk, &node, &["--consistency", "live", "--json"]).expect_code(0);
+    // A database that is written to all the time.
+    let (busy, over) = (node.data_dir().join("databases/busy.mv.db"), AtomicBool::new(false));
+    let done = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut length = 0;
+            while !over.load(Ordering::Relaxed) {
+                length += 1;
+                fs::write(&busy, vec![b'x'; length]).unwrap();
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        });
+        let done = back_up(&desk, &node, &["--consistency", "live", "--json"]);
+        over.store(true, Ordering::Relaxed);
+        done.expect_code(0)
+    });
     let summary = done.json_lines().pop().unwrap();
     let count = |name: &str| summary[name].as_u64().unwrap();
     assert!(count("files_read") > count("total_files_processed"), "{summary}");

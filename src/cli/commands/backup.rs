@@ -108,7 +108,7 @@ struct NodeArgs {
     /// Running work before a stop: `wait`, `wait=2h`, `refuse` or `ignore` it, which kills it
     #[arg(long, value_name = "WHAT", default_value = "wait=30m")]
     jobs: OnWork,
-    /// Take an API node out of its load balancers before the stop, and give them so long [30s]
+    /// Take an API node out of its load balancers before the stop, and give them so long (30s)
     #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "30s",
           value_parser = span)]
     rolling: Option<Duration>,
