@@ -1,7 +1,7 @@
 //! An archive as the source of a backup: what is stored is what a walk of the unpacked tree would store.
 //!
 //! Large files are cut while they stream by. Small ones are held until all of their directory are known, so that
-//! they share chunks as the walk would make them (`docs/decisions/0013-importing-archives.md`). What is known of each
+//! they share chunks as the walk would make them (`docs/decisions/0009-importing-archives.md`). What is known of each
 //! member goes through an external sort by path; the trees are written from there when the archive has ended.
 
 mod held;
