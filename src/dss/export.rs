@@ -27,9 +27,11 @@ pub fn run(
 
 fn of<'p>(manifest: &Manifest, path: &'p [u8]) -> (&'p [u8], Naming) {
     match &manifest.dss {
-        Some(node) if path.is_empty() || path == DATADIR.as_bytes() => {
-            let name = Path::new(&node.data_dir).file_name().map(|name| name.to_string_lossy().into_owned());
-            let name = name.unwrap_or_else(|| USUAL_NAME.to_owned());
+        Some(_) if path.is_empty() || path == DATADIR.as_bytes() => {
+            // Its path where it is known, else its folder in the archive it came from.
+            let told = manifest.members.iter().find(|member| member.kind == DATADIR);
+            let name = told.and_then(|member| Path::new(&member.name).file_name());
+            let name = name.map_or_else(|| USUAL_NAME.to_owned(), |name| name.to_string_lossy().into_owned());
             (DATADIR.as_bytes(), Naming { dropped: DATADIR.len(), prefix: name.into_bytes() })
         }
         _ => (path, Naming::below_parent(path)),

@@ -62,6 +62,18 @@ fn an_archive_imported_and_exported_again_holds_what_it_held() {
 }
 
 #[test]
+fn a_data_directory_of_unknown_path_has_the_name_it_had_in_its_archive() {
+    let desk = Desk::with_repository();
+    desk.write("my-dss/dss-version.json", b"{\"product_version\": \"14.2.2\"}");
+    desk.write("my-dss/install.ini", b"[general]\ninstallid = AbCd\n");
+    ok(&desk.path("."), "tar", &["-cf", "2025-01-01.tar", "my-dss"]);
+    import(&desk, &["2025-01-01.tar"]).expect_code(0);
+    desk.run(&["export", "latest", "--tar", "-q", "-o", "again.tar"]).expect_code(0);
+    let listed = String::from_utf8(ok(&desk.path("."), "tar", &["-tf", "again.tar"])).unwrap();
+    assert_eq!(listed, "my-dss/\nmy-dss/dss-version.json\nmy-dss/install.ini\n");
+}
+
+#[test]
 fn a_part_of_a_snapshot_and_plain_files_are_exported_under_their_own_names() {
     let desk = Desk::with_snapshot();
     let source = desk.text("src");
