@@ -23,6 +23,9 @@ pub enum RestoreError {
     /// The snapshot is of something else.
     #[error("the snapshot is not of a DSS node: it has no place of its own to be restored to")]
     NoNode,
+    /// As of some archives.
+    #[error("the snapshot does not tell where its node lived")]
+    NoPlace,
     /// It must not run.
     #[error("the node runs: {evidence}")]
     Runs {
@@ -187,7 +190,8 @@ impl RestoreError {
             | Self::NoKit { .. }
             | Self::NoExec { .. }
             | Self::KeptBefore { .. }
-            | Self::InTheWay { .. } => true,
+            | Self::InTheWay { .. }
+            | Self::NoPlace => true,
         }
     }
 }
@@ -227,6 +231,7 @@ impl Hint for RestoreError {
                 format!("`dssvault restore {snapshot}` completes it, `dssvault restore {snapshot} --undo` puts it back")
             }
             Self::NoExec { .. } => "mount it without noexec".to_owned(),
+            Self::NoPlace => "say where it shall come to with `--data-dir`".to_owned(),
             Self::InTheWay { .. } => "look what it is, and move it away".to_owned(),
             Self::KeptBefore { .. } => {
                 "`--undo` puts it back, `--forget-old` removes it; then restore again".to_owned()

@@ -56,8 +56,7 @@ impl Place {
             data_dir.with_file_name(format!("{name}.{suffix}-{}", snapshot.short()))
         };
         if !data_dir.is_absolute() || data_dir.file_name().is_none() {
-            let why = "the snapshot does not tell a path for it".to_owned();
-            return Err(RestoreError::NotReplaceable { data_dir, why });
+            return Err(RestoreError::NoPlace);
         }
         Ok(Self { way: Way::Beside, beside: with("restore"), before: with("before"), data_dir })
     }
