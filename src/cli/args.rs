@@ -84,7 +84,7 @@ pub enum Command {
     #[command(visible_alias = "list")]
     Snapshots(snapshots::Args),
     /// Bring a snapshot, or a part of it, back
-    Restore(restore::Args),
+    Restore(Box<restore::Args>),
     /// List the files of a snapshot
     Ls(ls::Args),
     /// Write a file, or a directory as tar, to standard output
@@ -122,7 +122,7 @@ impl Command {
             Self::Init(args) => init::run(args, session),
             Self::Backup(args) => backup::run(*args, session),
             Self::Snapshots(args) => snapshots::run(args, session),
-            Self::Restore(args) => restore::run(args, session),
+            Self::Restore(args) => restore::run(*args, session),
             Self::Ls(args) => ls::run(args, session),
             Self::Dump(args) => dump::run(args, session),
             Self::Export(args) => export::run(args, session),

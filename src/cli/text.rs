@@ -3,8 +3,15 @@
 use std::fmt::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::time::Duration;
 
 use crate::repo::tree::{Entry, EntryKind};
+
+/// A time as `90s`, `15m` or `1h30m`, from the command line.
+pub fn span(text: &str) -> Result<Duration, String> {
+    let parsed: jiff::SignedDuration = text.parse().map_err(|error: jiff::Error| error.to_string())?;
+    Duration::try_from(parsed).map_err(|_| "it must not be negative".to_owned())
+}
 
 /// Bytes as text in which nothing can steer a terminal: control characters, lone bytes and the backslash that
 /// announces them are escaped.

@@ -371,7 +371,8 @@ fn a_copy_that_does_not_come_up_is_stopped_and_told() {
     node.switch("FAKE_BROKEN=nginx\nFAKE_START_SECS=0");
     save(&node, &desk);
     let copy = node.folder().join("drill");
-    let mut command = desk.command(&["restore", "latest", "--drill", copy.to_str().unwrap()]);
+    let mut command =
+        desk.command(&["restore", "latest", "--drill", copy.to_str().unwrap(), "--health-timeout", "10s"]);
     let done = Done::of(&mut command).expect_code(20);
     assert!(done.out.contains("does not answer") && done.out.contains("it is stopped"), "{}", done.out);
     let status = node.as_account(&copy.join("bin/dss")).arg("status").output().unwrap();

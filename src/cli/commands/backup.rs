@@ -10,6 +10,7 @@ use crate::cli::error::CliError;
 use crate::cli::exit::Outcome;
 use crate::cli::lists;
 use crate::cli::session::Session;
+use crate::cli::text;
 use crate::cli::views::backup::BackupView;
 use crate::dss::backup::{Asked, NodeOptions, refuse_half_exchanged};
 use crate::dss::datadir::DataDir;
@@ -110,13 +111,13 @@ struct NodeArgs {
     jobs: OnWork,
     /// Take an API node out of its load balancers before the stop, and give them so long (30s)
     #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "30s",
-          value_parser = span)]
+          value_parser = text::span)]
     rolling: Option<Duration>,
     /// Start it after this time even if not everything was read; there is no snapshot then
-    #[arg(long, value_name = "TIME", default_value = "15m", value_parser = span)]
+    #[arg(long, value_name = "TIME", default_value = "15m", value_parser = text::span)]
     max_downtime: Duration,
     /// How long to wait until it answers after its start
-    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = span)]
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = text::span)]
     health_timeout: Duration,
     /// The site's own way to freeze the volume: a shell command that writes the path of the frozen
     /// content; its environment is told in docs/frozen.md
@@ -126,7 +127,7 @@ struct NodeArgs {
     #[arg(long, value_name = "CMD", requires = "freeze_command")]
     thaw_command: Option<String>,
     /// How long either may take
-    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = span, requires = "freeze_command")]
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = text::span, requires = "freeze_command")]
     freeze_timeout: Duration,
     /// `none`: back the node up without its database on a server, and say so in the snapshot
     #[arg(long, value_name = "WHICH", value_parser = ["none"])]
@@ -146,12 +147,6 @@ impl std::str::FromStr for ConsistencyWord {
     fn from_str(word: &str) -> Result<Self, Self::Err> {
         word.parse().map(Self)
     }
-}
-
-/// A time as `90s`, `15m` or `1h30m`.
-fn span(text: &str) -> Result<Duration, String> {
-    let parsed: jiff::SignedDuration = text.parse().map_err(|error: jiff::Error| error.to_string())?;
-    Duration::try_from(parsed).map_err(|_| "it must not be negative".to_owned())
 }
 
 impl Args {

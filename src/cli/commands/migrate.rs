@@ -10,9 +10,6 @@ use crate::cli::snapshot::{self, FilterArgs, SnapshotPath};
 use crate::cli::views::migrate::MigrateView;
 use crate::dss::migrate::{self, MigrateOptions};
 
-/// How long a node that was started may take until it answers.
-pub const HEALTH_LIMIT: Duration = Duration::from_mins(5);
-
 /// What the other options of `restore` say about it.
 pub struct Wanted {
     /// Which snapshot.
@@ -25,6 +22,8 @@ pub struct Wanted {
     pub verify: bool,
     /// Start it in the end.
     pub start: bool,
+    /// How long it is waited for its health.
+    pub health_limit: Duration,
 }
 
 /// How a DSS node is brought to another place.
@@ -81,7 +80,7 @@ impl MigrateArgs {
             skip: self.skip_step,
             dry_run: wanted.dry_run,
             verify: wanted.verify,
-            health_limit: HEALTH_LIMIT,
+            health_limit: wanted.health_limit,
         };
         let opened = session.open()?;
         let listed = snapshot::find(&opened.repository, &wanted.snapshot, wanted.filter)?;

@@ -1,15 +1,17 @@
 //! `dssvault restore`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::ValueEnum;
 
-use crate::cli::commands::migrate::{HEALTH_LIMIT, MigrateArgs, Wanted};
+use crate::cli::commands::migrate::{MigrateArgs, Wanted};
 use crate::cli::error::CliError;
 use crate::cli::exit::Outcome;
 use crate::cli::lists;
 use crate::cli::session::Session;
 use crate::cli::snapshot::{self, FilterArgs, SnapshotPath};
+use crate::cli::text;
 use crate::cli::views::note::NoteView;
 use crate::cli::views::pristine::PristineView;
 use crate::cli::views::restore::RestoreView;
@@ -133,6 +135,9 @@ struct PristineArgs {
     /// Start the node afterwards and wait until it answers
     #[arg(long, conflicts_with = "target")]
     start: bool,
+    /// How long to wait until it answers after its start
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = text::span)]
+    health_timeout: Duration,
     /// Rewrite what differs in the directory itself: needs no room for a second copy, cannot be undone
     #[arg(long, conflicts_with = "target")]
     in_place: bool,
@@ -214,7 +219,7 @@ fn run_pristine(args: Args, session: &Session) -> Result<Outcome, CliError> {
         start: args.node.start,
         in_place: args.node.in_place,
         verify: args.verify,
-        health_limit: HEALTH_LIMIT,
+        health_limit: args.node.health_timeout,
         program,
     };
     let report = pristine::run(&opened.repository, listed.id, &listed.manifest, &options, context)?;
@@ -236,7 +241,7 @@ pub fn run(args: Args, session: &Session) -> Result<Outcome, CliError> {
     if args.migrate.is_given() {
         refuse_parts(&args)?;
         let Args { snapshot, filter, migrate, node, dry_run, verify, .. } = args;
-        let wanted = Wanted { snapshot, filter, dry_run, verify, start: node.start };
+        let wanted = Wanted { snapshot, filter, dry_run, verify, start: node.start, health_limit: node.health_timeout };
         return migrate.run(wanted, session);
     }
     let Some(target) = &args.target else { return run_pristine(args, session) };
