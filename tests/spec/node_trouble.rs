@@ -114,7 +114,11 @@ fn another_account_neither_stops_a_node_nor_becomes_the_owner_of_its_files() {
     // Files of 0600 are listed, and the rest is stored.
     as_nobody(&["backup", path, "--consistency", "live"]).expect_code(3);
     node.start();
-    says(&as_nobody(&["backup", path, "--consistency", "stopped"]).expect_code(21), "this account may not", "run as root");
+    says(
+        &as_nobody(&["backup", path, "--consistency", "stopped"]).expect_code(21),
+        "this account may not",
+        "run as root",
+    );
     let done = as_nobody(&["restore", "latest", "--stop"]).expect_code(21);
     says(&done, &format!("only root or the account `{}`", node::ACCOUNT), "--target DIR");
     assert!(node.is_running());
