@@ -31,6 +31,11 @@ pub fn xattrs_of(dir: BorrowedFd<'_>, name: &CStr, kind: FileKind) -> io::Result
     collect(|list| rustix::fs::llistxattr(path, list), |name, value| rustix::fs::lgetxattr(path, name, value))
 }
 
+/// Whether the file system a path lies on keeps POSIX ACLs; one that cannot be asked is taken to.
+pub fn holds_acls(path: &std::path::Path) -> bool {
+    rustix::fs::getxattr(path, c"system.posix_acl_access", &mut [0u8; LIST_GUESS]) != Err(Errno::OPNOTSUPP)
+}
+
 /// A short path to `name` in `dir`, however deep `dir` lies. Only the last component is not resolved through links.
 pub fn proc_path(dir: BorrowedFd<'_>, name: &CStr) -> CString {
     let mut path = format!("/proc/self/fd/{}/", dir.as_raw_fd()).into_bytes();
@@ -80,6 +85,12 @@ mod tests {
     use rustix::fs::XattrFlags;
 
     use super::*;
+
+    #[test]
+    fn file_systems_tell_whether_they_keep_acls() {
+        assert!(!holds_acls(std::path::Path::new("/proc")));
+        assert!(holds_acls(tempfile::tempdir().unwrap().path()));
+    }
 
     #[test]
     fn attributes_come_ordered_by_name_whichever_way_they_are_asked_for() {

@@ -3,6 +3,7 @@
 
 use crate::dss::control::evidence::Running;
 use crate::dss::datadir::databases::DatabaseKind;
+use crate::dss::datadir::integrations::IntegrationKind;
 use crate::dss::migrate::Wish;
 use crate::dss::migrate::error::MigrateError;
 use crate::dss::migrate::ground::{Ground, Occupancy};
@@ -81,6 +82,11 @@ fn place(source: &Source, wish: &Wish, ground: &Ground) -> Result<(), MigrateErr
     if ground.noexec {
         let what = format!("the file system of {data_dir} is mounted noexec: DSS cannot run from it");
         return Err(MigrateError::refused(what, "mount it without noexec"));
+    }
+    let isolated = source.facts.integrations.iter().any(|one| one.kind == IntegrationKind::UserIsolation);
+    if isolated && !ground.acls {
+        let what = format!("the file system of {data_dir} keeps no ACLs, which user isolation needs");
+        return Err(MigrateError::refused(what, "choose a file system that does, or mount it with `acl`"));
     }
     // File systems need something for themselves, and other programs write meanwhile.
     if source.bytes.saturating_add(source.bytes / 50) > ground.free {

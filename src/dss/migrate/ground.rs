@@ -16,6 +16,7 @@ use crate::dss::datadir::version::DssVersion;
 use crate::dss::migrate::source::Source;
 use crate::dss::restore::{is_mount_point, kit_version};
 use crate::sys::names::{Account, Names};
+use crate::sys::xattr::holds_acls;
 
 /// Ports a node asks to be left alone, from its first one (DSS docs, installation/custom/requirements).
 pub const PORTS: u16 = 10;
@@ -52,6 +53,8 @@ pub struct Ground {
     pub free: u64,
     /// Whether programs may not be run there.
     pub noexec: bool,
+    /// Whether ACLs are kept there.
+    pub acls: bool,
     /// Ports of the node that somebody else listens on.
     pub taken_ports: Vec<u16>,
     /// Interpreters and programs asked about that are there.
@@ -92,6 +95,7 @@ impl Ground {
             kit: kit.join("installer.sh").is_file().then(|| kit_version(kit)).flatten(),
             into: data_dir.is_dir() && !can_rename(data_dir),
             free: volume.as_ref().map_or(u64::MAX, |volume| volume.f_bavail.saturating_mul(volume.f_frsize)),
+            acls: holds_acls(&parent),
             noexec: volume.is_ok_and(|volume| volume.f_flag.contains(StatVfsMountFlags::NOEXEC)),
             taken_ports: match (port, &place) {
                 // Its own ports are no hindrance: it is stopped first, or must be.

@@ -123,7 +123,7 @@ pub fn run(
         room,
         completed: unfinished.is_some(),
         kept: None,
-        cautions: ready::cautions(record, options),
+        cautions: ready::cautions(&place, record, options),
         files: RestoreReport::default(),
         stale: Vec::new(),
         healthy: None,

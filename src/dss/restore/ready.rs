@@ -9,6 +9,7 @@ use crate::dss::control::{ControlError, proc};
 use crate::dss::restore::error::RestoreError;
 use crate::dss::restore::{Place, PristineOptions};
 use crate::repo::snapshot::NodeRecord;
+use crate::sys::xattr::holds_acls;
 
 /// Whether it runs and must be stopped; refused if it may not be.
 pub fn stopped_or_stoppable(instance: Option<&Instance>, may_stop: bool) -> Result<bool, RestoreError> {
@@ -49,8 +50,15 @@ pub fn startable(place: &Place, record: &NodeRecord, runs: bool) -> Result<(), R
 }
 
 /// What whoever restores should know, as sentences.
-pub fn cautions(record: &NodeRecord, options: &PristineOptions) -> Vec<String> {
+pub fn cautions(place: &Place, record: &NodeRecord, options: &PristineOptions) -> Vec<String> {
     let mut cautions: Vec<String> = record.caveats.iter().map(|caveat| format!("of the snapshot: {caveat}")).collect();
+    let volume = place.data_dir.ancestors().find(|above| above.is_dir()).unwrap_or(&place.data_dir);
+    if !holds_acls(volume) {
+        let volume = volume.display();
+        cautions.push(format!(
+            "the file system of {volume} keeps no ACLs: with user isolation, code of users will not run"
+        ));
+    }
     if let Some(kit) = missing_kit(record).filter(|_| !options.start) {
         cautions.push(format!("the software of the node is not in {kit}: unpack it there before you start the node"));
     }

@@ -52,6 +52,7 @@ fn ground() -> Ground {
         into: false,
         free: u64::MAX,
         noexec: false,
+        acls: true,
         taken_ports: Vec::new(),
         present: ["/usr/bin/python3.9", "/opt/java/bin/java"].map(PathBuf::from).to_vec(),
         original: None,
@@ -183,6 +184,9 @@ fn no_place_is_taken_from_anybody() {
     let little = Ground { free: 1000, ..ground() };
     assert!(refusal(&source(), &wish(), &little).contains("are free"));
     assert!(refusal(&source(), &wish(), &Ground { noexec: true, ..ground() }).contains("noexec"));
+    let mut isolated = source();
+    isolated.facts.integrations = vec![installed(IntegrationKind::UserIsolation)];
+    assert!(refusal(&isolated, &wish(), &Ground { acls: false, ..ground() }).contains("ACLs"));
     let mount = Ground { place: Occupancy::Same(Running::Stopped), into: true, ..ground() };
     assert!(refusal(&source(), &wish(), &mount).contains("cannot be renamed"));
 }
