@@ -12,6 +12,7 @@ use rustix::fs::MemfdFlags;
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::fsnap::error::FsnapError;
+use crate::sys::process::without_secrets;
 
 /// Beyond this nothing a tool writes is of use.
 const OUTPUT_BYTES_MAX: u64 = 1 << 20;
@@ -69,7 +70,8 @@ impl Tool {
             }
             None => ADMIN_PATH.into(),
         };
-        Command::new(&self.program)
+        // A site's own command sees what we see, but not how to open the repository.
+        without_secrets(&mut Command::new(&self.program))
             .args(&self.arguments)
             .env("LC_ALL", "C")
             .env("PATH", path)

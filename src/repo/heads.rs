@@ -2,8 +2,6 @@
 //!
 //! A small JSON file in the state folder. Losing it loses the warning, nothing else.
 
-use std::fs;
-use std::io;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -39,21 +37,17 @@ pub struct RolledBack {
 pub fn remember(state_dir: &Path, repository: RepositoryId, found: Heads) -> Result<Option<RolledBack>, RepoError> {
     let folder = state_dir.join("heads");
     let file = folder.join(format!("{repository}.json"));
-    let remembered =
-        fs::read(&file).ok().and_then(|text| serde_json::from_slice::<Heads>(&text).ok()).unwrap_or_default();
+    // A note nobody can read only loses the warning.
+    let remembered: Heads = durable::read_json(&file).ok().flatten().unwrap_or_default();
     let highest = Heads { config: remembered.config.max(found.config), journal: remembered.journal.max(found.journal) };
     if highest != remembered {
-        write(&file, &highest).map_err(|fault| RepoError::Local {
+        durable::write_json(&file, &highest).map_err(|fault| RepoError::Local {
             action: "write",
             what: file.display().to_string(),
             why: fault.to_string(),
         })?;
     }
     Ok((highest != found).then_some(RolledBack { remembered, found }))
-}
-
-fn write(file: &Path, heads: &Heads) -> io::Result<()> {
-    durable::replace(file, &serde_json::to_vec(heads)?)
 }
 
 #[cfg(test)]
@@ -81,7 +75,7 @@ mod tests {
         remember(dir.path(), REPOSITORY, Heads { config: 3, journal: 3 }).unwrap();
         let other = RepositoryId::from_bytes([8; 16]);
         assert_eq!(remember(dir.path(), other, Heads { config: 1, journal: 1 }).unwrap(), None);
-        fs::write(dir.path().join(format!("heads/{REPOSITORY}.json")), b"{").unwrap();
+        std::fs::write(dir.path().join(format!("heads/{REPOSITORY}.json")), b"{").unwrap();
         assert_eq!(remember(dir.path(), REPOSITORY, Heads { config: 1, journal: 1 }).unwrap(), None);
     }
 }

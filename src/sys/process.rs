@@ -6,6 +6,8 @@ use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::base::cancel::Cancel;
+
 /// What of its output is kept: the end, where errors stand.
 const OUTPUT_BYTES: u64 = 16 << 10;
 /// How often it is looked at.
@@ -72,13 +74,8 @@ pub struct Captured {
 }
 
 /// Runs a program that may be ended at any time, for what it writes to standard output, at most `bytes_max`. At the
-/// limit, or when `is_wanted` says no, it is killed with all it started in its process group.
-pub fn capture(
-    command: &mut Command,
-    limit: Duration,
-    bytes_max: u64,
-    is_wanted: &dyn Fn() -> bool,
-) -> io::Result<Captured> {
+/// limit, or when a stop is requested, it is killed with all it started in its process group.
+pub fn capture(command: &mut Command, limit: Duration, bytes_max: u64, cancel: &Cancel) -> io::Result<Captured> {
     use std::os::unix::process::CommandExt;
     let (mut out, mut err) = (tempfile::tempfile()?, tempfile::tempfile()?);
     without_secrets(command).process_group(0).stdin(Stdio::null()).stdout(out.try_clone()?).stderr(err.try_clone()?);
@@ -87,7 +84,7 @@ pub fn capture(
     let status = loop {
         match child.try_wait()? {
             Some(status) => break Some(status),
-            None if since.elapsed() >= limit || !is_wanted() => {
+            None if since.elapsed() >= limit || cancel.is_requested() => {
                 kill_group(&mut child)?;
                 break None;
             }
@@ -117,7 +114,7 @@ fn tail(file: &mut File, bytes_max: u64) -> io::Result<Vec<u8>> {
 }
 
 /// Takes from its environment what opens the repository.
-fn without_secrets(command: &mut Command) -> &mut Command {
+pub fn without_secrets(command: &mut Command) -> &mut Command {
     for name in ["DSSVAULT_PASSWORD", "DSSVAULT_NEW_PASSWORD"] {
         command.env_remove(name);
     }
@@ -208,19 +205,25 @@ mod tests {
     fn what_is_captured_is_parted_and_bounded() {
         let mut command = Command::new("sh");
         command.args(["-c", "printf 12345; echo why >&2; exit 3"]);
-        let done = capture(&mut command, Duration::from_secs(5), 5, &|| true).unwrap();
+        let done = capture(&mut command, Duration::from_secs(5), 5, &Cancel::default()).unwrap();
         assert_eq!((done.stdout.as_deref(), done.stderr.as_str()), (Some(&b"12345"[..]), "why"));
         assert_eq!(done.status.and_then(|status| status.code()), Some(3));
-        assert!(capture(&mut command, Duration::from_secs(5), 4, &|| true).unwrap().stdout.is_none());
+        assert!(capture(&mut command, Duration::from_secs(5), 4, &Cancel::default()).unwrap().stdout.is_none());
     }
 
     #[test]
     fn a_captured_program_is_ended_with_its_children_at_the_limit_and_when_nobody_wants_it() {
         let line = "sleep 987 & echo $!; wait";
-        for (limit, wanted) in [(Duration::from_millis(300), true), (Duration::from_secs(60), false)] {
-            let begun = Instant::now();
-            let is_wanted = || wanted || begun.elapsed() < Duration::from_millis(300);
-            let done = capture(Command::new("sh").args(["-c", line]), limit, 100, &is_wanted).unwrap();
+        for (limit, stops) in [(Duration::from_millis(300), false), (Duration::from_secs(60), true)] {
+            let (begun, cancel) = (Instant::now(), Cancel::default());
+            if stops {
+                let cancel = cancel.clone();
+                std::thread::spawn(move || {
+                    std::thread::sleep(Duration::from_millis(300));
+                    cancel.request();
+                });
+            }
+            let done = capture(Command::new("sh").args(["-c", line]), limit, 100, &cancel).unwrap();
             assert!(done.status.is_none() && begun.elapsed() < Duration::from_secs(10));
             let child = String::from_utf8(done.stdout.unwrap()).unwrap();
             let state = || std::fs::read_to_string(format!("/proc/{}/stat", child.trim())).unwrap_or_default();

@@ -11,6 +11,7 @@ use crate::volume::Volume;
 const FREEZE: &str = r#"
     folder="$(dirname "$DSSVAULT_FROZEN_DIR")" top="$(dirname "$folder")"
     echo "freeze $DSSVAULT_FROZEN_NAME $DSSVAULT_FROZEN_MOUNT" >> "$folder/log"
+    env >> "$folder/environment"
     btrfs subvolume snapshot -r "$top" "$top/site-$DSSVAULT_FROZEN_NAME" >&2 &&
     echo "$top/site-$DSSVAULT_FROZEN_NAME/${DSSVAULT_FROZEN_DIR#"$top"/}" && echo "id-$DSSVAULT_FROZEN_NAME"
 "#;
@@ -72,6 +73,8 @@ fn the_sites_commands_freeze_a_running_node_and_the_snapshot_names_what_they_mad
         assert_eq!(manifest["consistency"], "frozen");
         let frozen = manifest["dss"]["frozen"].as_str().unwrap();
         assert!(frozen.starts_with("command id-dssvault-frozen-"), "{frozen}");
+        let environment = fs::read_to_string(on.node.folder().join("environment")).unwrap();
+        assert!(environment.contains("DSSVAULT_REPO=") && !environment.contains("DSSVAULT_PASSWORD"), "{environment}");
         assert_eq!(manifest["dss"]["data_dir"], on.node.data_dir().to_str().unwrap());
         on.is_clean();
     }

@@ -182,7 +182,7 @@ impl Asker<'_> {
         }
         let shown = words.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");
         let Some(mut command) = self.runner.command(words) else { return Err(format!("{shown} cannot be run")) };
-        let done = process::capture(&mut command, limit, LIST_BYTES_MAX, &|| !self.cancel.is_requested());
+        let done = process::capture(&mut command, limit, LIST_BYTES_MAX, self.cancel);
         match done {
             Err(error) => Err(format!("{shown}: {error}")),
             Ok(Captured { status: None, .. }) => Err(format!("{shown}: no answer within {} s", limit.as_secs())),

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use zeroize::Zeroizing;
 
 use crate::dss::control::http::{ANSWER_BYTES_MAX, Answer, Question};
+use crate::sys::process::without_secrets;
 
 /// Digits of the status that curl writes behind the answer, and the line feed before them.
 const STATUS_BYTES: usize = 4;
@@ -41,9 +42,7 @@ fn command() -> Command {
     // `--disable` must come first: settings of the account are not ours.
     command.args(["--disable", "--config", "-"]).current_dir("/");
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    for name in ["DSSVAULT_PASSWORD", "DSSVAULT_NEW_PASSWORD"] {
-        command.env_remove(name);
-    }
+    without_secrets(&mut command);
     command
 }
 

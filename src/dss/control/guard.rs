@@ -10,6 +10,7 @@ use crate::base::cancel::Cancel;
 use crate::dss::control::error::ControlError;
 use crate::dss::control::journal::StopJournal;
 use crate::dss::control::recover::{Recovered, recover};
+use crate::sys::process::without_secrets;
 
 /// The hidden command that runs [`watch`], and its only argument: the journal.
 pub const COMMAND: &str = "guard";
@@ -23,10 +24,8 @@ impl Guard {
         let mut command = Command::new("setsid");
         command.arg(program).arg(COMMAND).arg(journal.path());
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).current_dir("/");
-        // Neither secrets, nor what would make the guard look like a part of the node.
-        for name in ["DSSVAULT_PASSWORD", "DSSVAULT_NEW_PASSWORD", "DIP_HOME"] {
-            command.env_remove(name);
-        }
+        // Nor what would make the guard look like a part of the node.
+        without_secrets(&mut command).env_remove("DIP_HOME");
         match command.spawn() {
             Ok(child) => Ok(Self(child)),
             Err(source) => Err(ControlError::Spawn { command: "setsid dssvault guard".to_owned(), source }),

@@ -77,34 +77,18 @@ impl StopJournal {
     ) -> Result<(), ControlError> {
         let (since, pid) = (since.seconds, std::process::id());
         let owed = Owed { instance: instance.clone(), phase, since, pid, out_of_rotation };
-        self.store(&owed).map_err(|error| ControlError::local("write the stop journal", &self.path, error))
-    }
-
-    fn store(&self, owed: &Owed) -> io::Result<()> {
-        durable::replace(&self.path, &serde_json::to_vec_pretty(owed)?)
+        let written = durable::write_json(&self.path, &owed);
+        written.map_err(|error| ControlError::local("write the stop journal", &self.path, error))
     }
 
     /// What is owed; `None` if nothing is. A journal nobody can read is an error: somebody must look.
     pub fn read(&self) -> Result<Option<Owed>, ControlError> {
-        let failed = |error| ControlError::local("read the stop journal", &self.path, error);
-        match std::fs::read(&self.path) {
-            Ok(bytes) => {
-                let parsed = serde_json::from_slice(&bytes);
-                parsed.map(Some).map_err(|error| failed(io::Error::new(io::ErrorKind::InvalidData, error)))
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(failed(error)),
-        }
+        durable::read_json(&self.path).map_err(|error| ControlError::local("read the stop journal", &self.path, error))
     }
 
     /// The node runs again.
     pub fn clear(&self) -> Result<(), ControlError> {
-        match std::fs::remove_file(&self.path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(ControlError::local("remove the stop journal", &self.path, error))
-            }
-            _ => Ok(()),
-        }
+        durable::remove(&self.path).map_err(|error| ControlError::local("remove the stop journal", &self.path, error))
     }
 }
 

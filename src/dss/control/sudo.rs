@@ -3,6 +3,7 @@
 use std::process::Command;
 use std::time::Duration;
 
+use crate::base::cancel::Cancel;
 use crate::sys::process;
 
 /// Its full path: a rule of sudo names programs by theirs.
@@ -22,7 +23,7 @@ pub fn rule(account: &str, unit: &str) -> String {
 pub fn listing() -> String {
     let mut command = Command::new("sudo");
     command.args(["-n", "-l"]).env("LC_ALL", "C").current_dir("/");
-    match process::capture(&mut command, LIMIT, 1 << 20, &|| true) {
+    match process::capture(&mut command, LIMIT, 1 << 20, &Cancel::default()) {
         Ok(said) if said.status.is_some_and(|status| status.success()) => {
             String::from_utf8_lossy(&said.stdout.unwrap_or_default()).into_owned()
         }

@@ -1,7 +1,6 @@
 //! The swap journal: which directory is being exchanged entry by entry, and how far that came. Written and synced before
 //! the first entry is moved, removed after the last: whoever comes next completes it or turns it round.
 
-use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::base::clock::Timestamp;
@@ -103,37 +102,18 @@ impl SwapJournal {
 
     /// Notes, durably, how far an exchange is about to come.
     pub fn write(&self, swap: &Swap) -> Result<(), ControlError> {
-        self.store(swap).map_err(|error| ControlError::local("write the swap journal", &self.path, error))
-    }
-
-    fn store(&self, swap: &Swap) -> io::Result<()> {
-        durable::replace(&self.path, &serde_json::to_vec_pretty(swap)?)
+        let written = durable::write_json(&self.path, swap);
+        written.map_err(|error| ControlError::local("write the swap journal", &self.path, error))
     }
 
     /// What has begun; `None` if nothing has. A journal nobody can read is an error: somebody must look.
     pub fn read(&self) -> Result<Option<Swap>, ControlError> {
-        let failed = |error| ControlError::local("read the swap journal", &self.path, error);
-        match std::fs::read(&self.path) {
-            Ok(bytes) => {
-                let parsed = serde_json::from_slice(&bytes);
-                parsed.map(Some).map_err(|error| failed(io::Error::new(io::ErrorKind::InvalidData, error)))
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(failed(error)),
-        }
+        durable::read_json(&self.path).map_err(|error| ControlError::local("read the swap journal", &self.path, error))
     }
 
     /// It is done.
     pub fn clear(&self) -> Result<(), ControlError> {
-        let failed = |error| ControlError::local("remove the swap journal", &self.path, error);
-        match std::fs::remove_file(&self.path) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(failed(error)),
-        }
-        // It must not be back after a power failure.
-        let folder = self.path.parent().unwrap_or(Path::new("."));
-        std::fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)
+        durable::remove(&self.path).map_err(|error| ControlError::local("remove the swap journal", &self.path, error))
     }
 }
 

@@ -1,7 +1,6 @@
 //! How far a migration has come: written and synced around every step, so that the same command goes on where a run
 //! ended, however it ended.
 
-use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -78,30 +77,16 @@ impl Journal {
 
     /// What is under way there.
     pub fn read(&self) -> Result<Option<Progress>, MigrateError> {
-        let read = match std::fs::read(&self.path) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(io::Error::from),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        };
-        read.map_err(MigrateError::local("read the journal", &self.path))
+        durable::read_json(&self.path).map_err(MigrateError::local("read the journal", &self.path))
     }
 
     /// Writes it down, durably.
     pub fn write(&self, progress: &Progress) -> Result<(), MigrateError> {
-        self.store(progress).map_err(MigrateError::local("write the journal", &self.path))
-    }
-
-    fn store(&self, progress: &Progress) -> io::Result<()> {
-        durable::replace(&self.path, &serde_json::to_vec_pretty(progress)?)
+        durable::write_json(&self.path, progress).map_err(MigrateError::local("write the journal", &self.path))
     }
 
     /// It is over.
     pub fn clear(&self) -> Result<(), MigrateError> {
-        match std::fs::remove_file(&self.path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(MigrateError::local("remove the journal", &self.path)(error))
-            }
-            _ => Ok(()),
-        }
+        durable::remove(&self.path).map_err(MigrateError::local("remove the journal", &self.path))
     }
 }

@@ -26,7 +26,7 @@ fn file(state: &Path, path: &Path) -> PathBuf {
 }
 
 fn noted(state: &Path, path: &Path) -> Option<Mark> {
-    serde_json::from_slice(&std::fs::read(file(state, path)).ok()?).ok()
+    durable::read_json(&file(state, path)).ok()?
 }
 
 fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> RestoreError + use<> {
@@ -37,7 +37,7 @@ fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Restor
 /// Makes the directory to restore to and notes that it is ours.
 pub fn make(state: &Path, path: &Path) -> Result<(), RestoreError> {
     swap::make(path)?;
-    let noted = mark_of(path).and_then(|mark| durable::replace(&file(state, path), &serde_json::to_vec(&mark)?));
+    let noted = mark_of(path).and_then(|mark| durable::write_json(&file(state, path), &mark));
     noted.map_err(failed("note that we made", path))
 }
 

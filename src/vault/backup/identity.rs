@@ -1,7 +1,6 @@
 //! Who is backed up: the node's random id, kept in the state folder of this machine.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::path::Path;
 
 use crate::base::id::{NodeId, RepositoryId};
@@ -37,7 +36,7 @@ pub fn node_id(
     }
     let id = NodeId::from_bytes(array(entropy));
     nodes.insert(label.to_owned(), id.to_string());
-    save(&path, &known).map_err(|error| VaultError::local("write", &path, error))?;
+    durable::write_json(&path, &known).map_err(|error| VaultError::local("write", &path, error))?;
     Ok(id)
 }
 
@@ -51,23 +50,15 @@ pub fn adopt(state: &Path, repository: RepositoryId, label: &str, id: NodeId) ->
         return Ok(());
     }
     nodes.insert(label.to_owned(), id.to_string());
-    save(&path, &known).map_err(|error| VaultError::local("write", &path, error))
+    durable::write_json(&path, &known).map_err(|error| VaultError::local("write", &path, error))
 }
 
 /// Labels to ids, for each repository.
 type Known = BTreeMap<String, BTreeMap<String, String>>;
 
 fn load(path: &Path) -> Result<Known, VaultError> {
-    match std::fs::read(path) {
-        Ok(bytes) => serde_json::from_slice(&bytes)
-            .map_err(|error| VaultError::local("read", path, io::Error::new(io::ErrorKind::InvalidData, error))),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Known::new()),
-        Err(error) => Err(VaultError::local("read", path, error)),
-    }
-}
-
-fn save(path: &Path, known: &Known) -> io::Result<()> {
-    durable::replace(path, &serde_json::to_vec_pretty(known)?)
+    let known = durable::read_json(path).map_err(|error| VaultError::local("read", path, error))?;
+    Ok(known.unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use crate::repo::RepoError;
 use crate::repo::tree::writer::{DirectoryWriter, encode_entry};
 use crate::repo::tree::{Entry, EntryKind, FileContent, Owner};
 use crate::sys::patient::Patient;
+use crate::sys::process::without_secrets;
 use crate::vault::VaultError;
 use crate::vault::backup::item::{Reader, Reading, Stop};
 use crate::vault::backup::store::{Lane, TreeChunks};
@@ -28,11 +29,9 @@ pub fn read(source: &Source, reading: &Reading<'_>, now: Timestamp) -> Result<St
             Ok(Streamed { entry: entry(name, content, size, now)? })
         }
         Source::Command { name, command } => {
-            let mut child = Command::new("sh")
+            // Whoever reads its environment must not learn how to open the repository.
+            let mut child = without_secrets(&mut Command::new("sh"))
                 .args(["-c", command])
-                // Whoever reads its environment must not learn how to open the repository.
-                .env_remove("DSSVAULT_PASSWORD")
-                .env_remove("DSSVAULT_NEW_PASSWORD")
                 .stdin(Stdio::null())
                 .stdout(Stdio::piped())
                 .spawn()
