@@ -11,6 +11,7 @@ pub mod dss;
 pub mod fsnap;
 #[cfg(feature = "testing")]
 pub mod fuzzing;
+pub mod postgres;
 pub mod repo;
 pub mod storage;
 pub mod sys;

@@ -23,6 +23,11 @@ impl Timestamp {
         i128::from(self.seconds) * 1_000_000_000 + i128::from(self.nanos)
     }
 
+    /// Whole milliseconds since another moment; negative if that is later.
+    pub fn millis_since(self, other: Self) -> i64 {
+        i64::try_from((self.as_nanos() - other.as_nanos()) / 1_000_000).unwrap_or(i64::MAX)
+    }
+
     fn civil(self) -> Option<jiff::Timestamp> {
         jiff::Timestamp::new(self.seconds, self.nanos as i32).ok()
     }

@@ -18,6 +18,14 @@ pub const NEW_PASSWORD: &str = "DSSVAULT_NEW_PASSWORD";
 pub const CACHE_DIR: &str = "DSSVAULT_CACHE_DIR";
 /// Names a file that holds a key of DSS's public API.
 pub const DSS_KEY_FILE: &str = "DSSVAULT_DSS_KEY_FILE";
+/// Names a file that holds the password of databases.
+pub const DATABASE_PASSWORD_FILE: &str = "DSSVAULT_DATABASE_PASSWORD_FILE";
+/// A command that prints the password of databases.
+pub const DATABASE_PASSWORD_COMMAND: &str = "DSSVAULT_DATABASE_PASSWORD_COMMAND";
+/// Holds the password of databases.
+pub const DATABASE_PASSWORD: &str = "DSSVAULT_DATABASE_PASSWORD";
+/// Names the folder of PostgreSQL's client programs.
+pub const PG_BIN: &str = "DSSVAULT_PG_BIN";
 /// What is logged, in the notation of `tracing` (`debug`, `dssvault::vault=trace`).
 pub const LOG: &str = "DSSVAULT_LOG";
 

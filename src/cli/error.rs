@@ -11,6 +11,7 @@ use crate::dss::datadir::error::DatadirError;
 use crate::dss::jobs::JobsError;
 use crate::dss::migrate::MigrateError;
 use crate::dss::restore::RestoreError;
+use crate::postgres::error::PgError;
 use crate::repo::RepoError;
 use crate::storage::StorageError;
 use crate::vault::VaultError;
@@ -41,6 +42,9 @@ pub enum CliError {
     /// Bringing a DSS node to another place.
     #[error(transparent)]
     Migrate(#[from] MigrateError),
+    /// A PostgreSQL database.
+    #[error(transparent)]
+    Postgres(#[from] PgError),
     /// Standard output cannot be written.
     #[error("cannot write to standard output: {0}")]
     Output(io::Error),
@@ -102,6 +106,7 @@ impl Hint for CliError {
             Self::Node(cause) => cause.hint(),
             Self::Pristine(cause) => cause.hint(),
             Self::Migrate(cause) => cause.hint(),
+            Self::Postgres(cause) => cause.hint(),
             Self::Output(_) => Some("check the place standard output goes to".to_owned()),
             Self::File { .. } => Some("check the path and its permissions".to_owned()),
         }

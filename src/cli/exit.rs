@@ -13,6 +13,7 @@ use crate::dss::datadir::error::DatadirError;
 use crate::dss::jobs::JobsError;
 use crate::dss::migrate::MigrateError;
 use crate::dss::restore::RestoreError;
+use crate::postgres::error::PgError;
 use crate::repo::RepoError;
 use crate::repo::error::SnapshotLookup;
 use crate::vault::VaultError;
@@ -78,6 +79,7 @@ pub fn code_of(error: &CliError) -> u8 {
         CliError::Node(cause) => code_of_node(cause),
         CliError::Pristine(cause) => code_of_restore(cause),
         CliError::Migrate(cause) => code_of_migrate(cause),
+        CliError::Postgres(cause) => code_of_postgres(cause),
         CliError::App(AppError::Vault(cause)) => code_of_vault(cause),
         CliError::App(cause) => code_of_app(cause),
     }
@@ -144,8 +146,19 @@ fn code_of_node(error: &NodeError) -> u8 {
         NodeError::Control(_) | NodeError::Freeze(_) | NodeError::Jobs(_) => FAILED,
         NodeError::Downtime { .. } | NodeError::StartedMeanwhile { .. } => FAILED,
         NodeError::NotUnasked { .. } | NodeError::Unclear { .. } => REFUSED,
-        NodeError::Databases { .. } | NodeError::Nested { .. } => REFUSED,
+        NodeError::Database(cause) => code_of_postgres(cause),
+        NodeError::Nested { .. } => REFUSED,
         NodeError::HalfExchanged { .. } | NodeError::NotRolling { .. } => REFUSED,
+    }
+}
+
+fn code_of_postgres(error: &PgError) -> u8 {
+    match error {
+        _ if error.is_refusal() => REFUSED,
+        PgError::Address { .. } => USAGE,
+        PgError::Vault(cause) => code_of_vault(cause),
+        PgError::Interrupted => INTERRUPTED,
+        _ => FAILED,
     }
 }
 

@@ -5,6 +5,7 @@
 pub mod args;
 mod classes;
 mod commands;
+mod database;
 mod dss_api;
 mod environment;
 mod error;

@@ -139,6 +139,7 @@ fn manifest() -> Manifest {
         session: SESSION,
         dss: None,
         imported: None,
+        databases: None,
     }
 }
 

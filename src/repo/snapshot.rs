@@ -1,5 +1,7 @@
 //! Snapshot manifests: one restore point, sealed, whole or not at all (`docs/format.md`, "Snapshots").
 
+mod database;
+
 use minicbor::{Decode, Encode};
 
 use crate::base::clock::Timestamp;
@@ -9,6 +11,8 @@ use crate::repo::error::RepoError;
 use crate::repo::header::Header;
 use crate::repo::plain;
 use crate::repo::repository::Repository;
+
+pub use database::DatabaseRecord;
 
 /// How the files were read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode, serde::Serialize)]
@@ -33,7 +37,7 @@ pub enum Consistency {
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, serde::Serialize)]
 #[cbor(map)]
 pub struct Member {
-    /// `path`, `stdin`, `command`, `datadir`, `host` or `archive`; later also `postgresql`.
+    /// `path`, `stdin`, `command`, `datadir`, `host`, `archive` or `postgresql`.
     #[n(0)]
     pub kind: String,
     /// Absolute path or stream name, as given; lossy UTF-8, for people. The tree holds the exact bytes.
@@ -165,6 +169,9 @@ pub struct Manifest {
     /// The archive it was made from, if it was not read from the files themselves.
     #[n(18)]
     pub imported: Option<Imported>,
+    /// The databases whose dumps it holds; `None` if none was to be dumped.
+    #[n(19)]
+    pub databases: Option<Vec<DatabaseRecord>>,
 }
 
 /// The archive a snapshot was made from.

@@ -85,7 +85,7 @@ pub fn capture(command: &mut Command, limit: Duration, bytes_max: u64, cancel: &
         match child.try_wait()? {
             Some(status) => break Some(status),
             None if since.elapsed() >= limit || cancel.is_requested() => {
-                kill_group(&mut child)?;
+                kill_group(&mut child);
                 break None;
             }
             None => std::thread::sleep(POLL),
@@ -96,12 +96,29 @@ pub fn capture(command: &mut Command, limit: Duration, bytes_max: u64, cancel: &
     Ok(Captured { status, stdout, stderr })
 }
 
-fn kill_group(child: &mut std::process::Child) -> io::Result<()> {
+/// Lets a program run in a process group of its own, without our secrets: a Ctrl-C meant for us does not reach it, and
+/// [`kill_group`] reaches all it started.
+pub fn own_group(command: &mut Command) -> &mut Command {
+    use std::os::unix::process::CommandExt;
+    without_secrets(command).process_group(0)
+}
+
+/// Ends a program that has a process group of its own, with all it started. If it has ended already, nothing happens.
+pub fn kill_group(child: &mut std::process::Child) {
+    if matches!(child.try_wait(), Ok(Some(_))) {
+        return;
+    }
     if let Some(group) = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw) {
         // It may have ended at this very moment.
         let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
     }
-    child.wait().map(|_| ())
+    // Nothing can be done about a child that cannot be waited for.
+    let _ = child.wait();
+}
+
+/// The end of what a program wrote into a file, as text.
+pub fn end_of(file: &mut File) -> String {
+    tail(file, OUTPUT_BYTES).map_or_else(|_| String::new(), |bytes| String::from_utf8_lossy(&bytes).trim().to_owned())
 }
 
 /// The last bytes of a file.

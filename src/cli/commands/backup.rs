@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::base::clock::Timestamp;
 use crate::cli::classes::ClassArgs;
+use crate::cli::database::DumpArgs;
 use crate::cli::dss_api::DssApiArgs;
 use crate::cli::error::CliError;
 use crate::cli::exit::Outcome;
@@ -12,10 +13,11 @@ use crate::cli::lists;
 use crate::cli::session::Session;
 use crate::cli::text;
 use crate::cli::views::backup::BackupView;
-use crate::dss::backup::{Asked, NodeOptions, refuse_half_exchanged};
+use crate::dss::backup::{Asked, DatabaseWish, NodeOptions, refuse_half_exchanged};
 use crate::dss::datadir::DataDir;
 use crate::dss::jobs::OnWork;
 use crate::fsnap::{Options, SiteCommands};
+use crate::postgres::{self, backup::Databases};
 use crate::vault::backup::{self, BackupOptions, Source};
 
 const EXAMPLES: &str = "\
@@ -96,6 +98,8 @@ pub struct Args {
     api: DssApiArgs,
     #[command(flatten)]
     classes: ClassArgs,
+    #[command(flatten)]
+    databases: DumpArgs,
 }
 
 /// How a DSS node is backed up.
@@ -129,9 +133,6 @@ struct NodeArgs {
     /// How long either may take
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = text::span, requires = "freeze_command")]
     freeze_timeout: Duration,
-    /// `none`: back the node up without its database on a server, and say so in the snapshot
-    #[arg(long, value_name = "WHICH", value_parser = ["none"])]
-    database: Option<String>,
     /// Keep this file or folder of the machine too (certificates, keytab); may be given again
     #[arg(long, value_name = "PATH")]
     include_host: Vec<PathBuf>,
@@ -251,6 +252,12 @@ fn run_node(path: &Path, args: Args, session: &Session) -> Result<Outcome, CliEr
     if node.rolling.is_some() && node.consistency.0 != Asked::Stopped {
         return Err(CliError::usage("`--rolling` is for a node that is stopped", "say `--consistency stopped` too"));
     }
+    let databases = DatabaseWish {
+        configured: args.databases.configured(),
+        named: args.databases.named()?,
+        password: args.databases.password()?,
+        options: args.databases.options(),
+    };
     let backup = args.options()?;
     let program = std::env::current_exe().map_err(|source| CliError::File {
         action: "find",
@@ -261,7 +268,7 @@ fn run_node(path: &Path, args: Args, session: &Session) -> Result<Outcome, CliEr
         wish: classes.wish(backup.exclude.clone()),
         backup,
         consistency: node.consistency.0,
-        without_databases: node.database.is_some(),
+        databases,
         rolling: node.rolling,
         on_work: node.jobs,
         inquiry,
@@ -289,8 +296,25 @@ fn run_node(path: &Path, args: Args, session: &Session) -> Result<Outcome, CliEr
     })
 }
 
+/// Backs databases up in a snapshot of their own.
+fn run_databases(args: Args, session: &Session) -> Result<Outcome, CliError> {
+    let (requests, how) = (args.databases.requests()?, args.databases.options());
+    let options = args.options()?;
+    let opened = session.open()?;
+    let reporter = session.reporter();
+    let context = opened.context(&reporter, &session.cancel);
+    let mut databases = Databases::prepare(requests, how, &session.cancel)?;
+    let report = postgres::steward::run(&opened.repository, &mut databases, &options, context)?;
+    reporter.finish();
+    session.output.report(&BackupView::new(report))?;
+    Ok(Outcome::Clean)
+}
+
 /// Backs up.
 pub fn run(args: Args, session: &Session) -> Result<Outcome, CliError> {
+    if args.sources.is_empty() && args.command.is_none() && !args.stdin && !args.databases.requests()?.is_empty() {
+        return run_databases(args, session);
+    }
     let sources = args.sources()?;
     if let Some(path) = node_among(&sources, args.plain)? {
         return run_node(&path, args, session);

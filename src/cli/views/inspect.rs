@@ -12,11 +12,11 @@ use crate::dss::datadir::concern::Severity;
 use crate::dss::datadir::databases::{Database, DatabaseKind, Server};
 use crate::dss::datadir::facts::{Account, Facts};
 use crate::dss::datadir::integrations::{Integration, IntegrationKind};
-use crate::dss::datadir::jdbc::PasswordKind;
 use crate::dss::datadir::outside::{Outside, OutsideKind};
 use crate::dss::datadir::service::Manager;
 use crate::dss::inspect::InspectReport;
 use crate::dss::running::{FoundBy, RunState};
+use crate::postgres::url::PasswordKind;
 
 mod sizes;
 

@@ -7,6 +7,7 @@ use crate::dss::control::ControlError;
 use crate::dss::datadir::error::DatadirError;
 use crate::dss::jobs::JobsError;
 use crate::fsnap::FsnapError;
+use crate::postgres::error::PgError;
 use crate::vault::VaultError;
 
 /// A backup of a node that made no snapshot.
@@ -41,12 +42,9 @@ pub enum NodeError {
         /// What was seen.
         evidence: String,
     },
-    /// It has a database on a server, which this version cannot dump.
-    #[error("the node has a database on a server ({described_in}), which would not be in the snapshot")]
-    Databases {
-        /// What describes it.
-        described_in: String,
-    },
+    /// A database on a server.
+    #[error(transparent)]
+    Database(#[from] PgError),
     /// Only API nodes stand behind load balancers that ask them.
     #[error("only API nodes can be taken out of rotation; this is a {node_type} node")]
     NotRolling {
@@ -87,7 +85,8 @@ impl NodeError {
     /// Whether it was refused by policy, and not a failure.
     pub fn is_refusal(&self) -> bool {
         match self {
-            Self::NotUnasked { .. } | Self::Unclear { .. } | Self::Databases { .. } | Self::Nested { .. } => true,
+            Self::NotUnasked { .. } | Self::Unclear { .. } | Self::Nested { .. } => true,
+            Self::Database(cause) => cause.is_refusal(),
             Self::NotRolling { .. } | Self::HalfExchanged { .. } => true,
             Self::Control(cause) => cause.is_refusal(),
             Self::Jobs(cause) => cause.is_refusal(),
@@ -111,9 +110,7 @@ impl Hint for NodeError {
                     .to_owned(),
             ),
             Self::Unclear { .. } => Some("run as root to see more, or choose `--consistency live`".to_owned()),
-            Self::Databases { .. } => {
-                Some("dump it beside and say `--database none`: the snapshot will tell that it lacks it".to_owned())
-            }
+            Self::Database(cause) => cause.hint(),
             Self::NotRolling { .. } => Some("leave `--rolling` out".to_owned()),
             Self::Nested { .. } => Some("put the repository on another volume".to_owned()),
             Self::HalfExchanged { snapshot, .. } => Some(format!(

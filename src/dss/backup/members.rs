@@ -44,7 +44,7 @@ impl Members {
     }
 
     /// The tree: the data directory, read at `read_from`, and the rest.
-    pub fn source(&self, data_dir: &Path, read_from: &Path) -> Source {
+    pub fn source(&self, data_dir: &Path, read_from: &Path, databases: Vec<Member>) -> Source {
         let mut machine = Upper::new("/");
         for path in &self.outside {
             machine.add(path);
@@ -60,6 +60,7 @@ impl Members {
         let shown = |path: &Path| path.display().to_string();
         let mut members = vec![Member { kind: DATADIR.to_owned(), name: shown(data_dir) }];
         members.extend(self.outside.iter().map(|path| Member { kind: HOST.to_owned(), name: shown(path) }));
+        members.extend(databases);
         Source::Assembled(Assembled { name: data_dir.to_owned(), members, root })
     }
 }

@@ -1,6 +1,7 @@
 //! Backing up a node: the data directory, what belongs to it outside, and the facts, as one restore point.
 
 mod consistency;
+mod databases;
 mod error;
 mod frozen;
 mod left_out;
@@ -8,6 +9,7 @@ mod members;
 mod pip;
 mod stopped;
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -24,7 +26,6 @@ use crate::dss::control::service::Service;
 use crate::dss::control::swap_journal::SwapJournal;
 use crate::dss::datadir::DataDir;
 use crate::dss::datadir::concern::Severity;
-use crate::dss::datadir::databases::DatabaseKind;
 use crate::dss::datadir::exclusion::{Exclusion, Wish};
 use crate::dss::datadir::facts::Facts;
 use crate::dss::datadir::host::Host;
@@ -32,12 +33,15 @@ use crate::dss::datadir::node::NodeType;
 use crate::dss::datadir::ours;
 use crate::dss::inspect::as_on_disk;
 use crate::dss::jobs::{self, Inquiry, NodeWatch, OnWork};
+use crate::postgres::backup::Databases;
+use crate::postgres::steward::Dumping;
 use crate::repo::Repository;
 use crate::repo::snapshot::NodeRecord;
 use crate::vault::Context;
 use crate::vault::backup::{self, BackupOptions, BackupReport};
 
 pub use consistency::{Asked, Choice};
+pub use databases::DatabaseWish;
 pub use error::NodeError;
 
 /// Where the data directory stands in a snapshot, and what belongs to it outside.
@@ -59,8 +63,8 @@ pub struct NodeOptions {
     pub wish: Wish,
     /// How consistent it must be.
     pub consistency: Asked,
-    /// Whether a node may be backed up without its databases on a server.
-    pub without_databases: bool,
+    /// Which databases on servers are dumped with it.
+    pub databases: DatabaseWish,
     /// Whether an API node is taken out of rotation before the stop, and how long its load balancers are given.
     pub rolling: Option<Duration>,
     /// What is done about work that a stop would kill.
@@ -106,6 +110,7 @@ pub fn run(
     let mut warnings = if dry_run { Vec::new() } else { pay_debts(state, &instance, context)? };
     refuse_trouble(&facts, options)?;
     apart(repository, &root)?;
+    let found = databases::prepare(&root, &facts, &options.databases, context.cancel)?;
     let evidence = proc::look(&instance);
     let instance = instance.under(evidence.unit());
     let candidate = || frozen::candidate(&root, options);
@@ -127,11 +132,14 @@ pub fn run(
         // What is there for the time of the backup would keep a restored node out of rotation.
         exclusion.patterns.push(format!("/{}", rotation::FILE));
     }
-    let mut record = NodeRecord { left_out: Some(left_out), ..record(&facts, &exclusion, options) };
+    let mut record = NodeRecord { left_out: Some(left_out), ..record(&facts, &exclusion) };
     // Before the volume is frozen or the node stopped: nobody should wait for it then.
     let packages = if dry_run { Vec::new() } else { pip::freeze_all(&instance, context.cancel) };
     record.caveats.extend(pip::caveat(&packages));
-    let mut subject = Subject { repository, root, facts, instance, exclusion, packages, options, context, record };
+    record.caveats.extend(found.caveats);
+    let databases = found.databases;
+    let mut subject =
+        Subject { repository, root, facts, instance, exclusion, packages, databases, options, context, record };
     let backup = match choice {
         Choice::Plain => stopped::read_stopped(&mut subject)?,
         Choice::Stop => stopped::stop_and_read(&mut subject, &mut warnings)?,
@@ -158,6 +166,7 @@ struct Subject<'s> {
     instance: Instance,
     exclusion: Exclusion,
     packages: Vec<pip::PackageList>,
+    databases: RefCell<Databases>,
     options: &'s NodeOptions,
     context: Context<'s>,
     record: NodeRecord,
@@ -167,7 +176,8 @@ impl Subject<'_> {
     /// Runs the engine over the directory, read at `read_from`.
     fn back_up(&self, read_from: &Path, steward: &mut dyn backup::Steward) -> Result<BackupReport, NodeError> {
         let members = members::Members::gather(self)?;
-        let source = members.source(&self.root, read_from);
+        let mut databases = self.databases.borrow_mut();
+        let source = members.source(&self.root, read_from, databases.members());
         let mut options = self.options.backup.clone();
         let inside = Path::new("/").join(DATADIR);
         options.exclude = self.exclusion.patterns_below(&inside);
@@ -175,7 +185,12 @@ impl Subject<'_> {
         if options.node.is_none() {
             options.node = Some(label(&self.facts));
         }
-        Ok(backup::run_attended(self.repository, &[source], &options, self.context, steward)?)
+        let mut steward = Dumping::new(steward, &mut databases, self.clock(), self.context.cancel);
+        let report = backup::run_attended(self.repository, &[source], &options, self.context, &mut steward);
+        match steward.into_error() {
+            Some(error) => Err(error.into()),
+            None => Ok(report?),
+        }
     }
 
     /// Sees what is at work in the node.
@@ -244,16 +259,7 @@ fn refuse_trouble(facts: &Facts, options: &NodeOptions) -> Result<(), NodeError>
     if options.rolling.is_some() && facts.node_type != NodeType::Api {
         return Err(NodeError::NotRolling { node_type: facts.node_type.to_string() });
     }
-    let external: Vec<&str> = facts
-        .databases
-        .iter()
-        .filter(|one| one.kind != DatabaseKind::Embedded)
-        .map(|one| one.described_in.as_str())
-        .collect();
-    match external.first() {
-        Some(first) if !options.without_databases => Err(NodeError::Databases { described_in: (*first).to_owned() }),
-        _ => Ok(()),
-    }
+    Ok(())
 }
 
 /// A repository inside of what it backs up would grow with itself; a data directory inside of a repository is a mistake.
@@ -266,14 +272,10 @@ fn apart(repository: &Repository, root: &Path) -> Result<(), NodeError> {
     Ok(())
 }
 
-fn record(facts: &Facts, exclusion: &Exclusion, options: &NodeOptions) -> NodeRecord {
+fn record(facts: &Facts, exclusion: &Exclusion) -> NodeRecord {
     // Restored, it would be in the same trouble.
     let stops = facts.concerns.iter().filter(|concern| concern.severity == Severity::Stop);
-    let mut caveats: Vec<String> = stops.map(|concern| format!("{}: {}", concern.message, concern.next)).collect();
-    if options.without_databases {
-        let external = facts.databases.iter().filter(|one| one.kind != DatabaseKind::Embedded);
-        caveats.extend(external.map(|one| format!("the database of {} is not in the snapshot", one.described_in)));
-    }
+    let caveats: Vec<String> = stops.map(|concern| format!("{}: {}", concern.message, concern.next)).collect();
     NodeRecord {
         node_type: facts.node_type.word().to_owned(),
         version: facts.version.as_ref().map(ToString::to_string),

@@ -5,13 +5,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::dss::datadir::install::Basis;
-use crate::dss::datadir::jdbc::{DEFAULT_PORT, HostPort, JdbcUrl, PasswordKind, first_schema, is_secret};
 use crate::dss::datadir::look::{Look, text_at};
 use crate::dss::datadir::node::NodeType;
+use crate::postgres::url::{DEFAULT_PORT, HostPort, JdbcUrl, PasswordKind, first_schema, is_secret};
 
-const SETTINGS: &str = "config/general-settings.json";
-const PROPERTIES: &str = "config/dip.properties";
-const FM_SETTINGS: &str = "config/settings.json";
+/// Settings of design, automation and deployer nodes, below the data directory.
+pub const SETTINGS: &str = "config/general-settings.json";
+/// Properties of Govern nodes.
+pub const PROPERTIES: &str = "config/dip.properties";
+/// Settings of fleet managers.
+pub const FM_SETTINGS: &str = "config/settings.json";
 
 /// What a database is to DSS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +28,18 @@ pub enum DatabaseKind {
     Govern,
     /// The database of a fleet manager.
     FleetManager,
+}
+
+impl DatabaseKind {
+    /// Its word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Embedded => "embedded",
+            Self::Runtime => "runtime",
+            Self::Govern => "govern",
+            Self::FleetManager => "fleet_manager",
+        }
+    }
 }
 
 /// A database that belongs to the directory.
@@ -215,7 +230,7 @@ impl Server {
     }
 
     fn of_url(url: JdbcUrl) -> Self {
-        let JdbcUrl { hosts, database, user, schema, password, parameters } = url;
+        let JdbcUrl { hosts, database, user, schema, password, parameters, names_host: _ } = url;
         Self {
             hosts,
             database: database.or_else(|| user.clone()),

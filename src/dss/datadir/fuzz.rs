@@ -3,9 +3,9 @@
 use crate::dss::datadir::exclusion::spelled_as_on_disk;
 use crate::dss::datadir::ini::Ini;
 use crate::dss::datadir::install_log::InstallLog;
-use crate::dss::datadir::jdbc::JdbcUrl;
 use crate::dss::datadir::version::DssVersion;
 use crate::dss::datadir::{properties, shell};
+use crate::postgres::url::JdbcUrl;
 
 /// Every parser of a file that is not JSON.
 pub fn files(data: &[u8]) {

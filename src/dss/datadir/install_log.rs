@@ -1,9 +1,9 @@
 //! `run/install.log`: with which arguments the installer and `dssadmin` were last called. Each call leaves a banner
 //! with a `Command line:` line. Source: kit, dssadmin.
 
-use crate::dss::datadir::jdbc::is_secret;
 use crate::dss::datadir::look::Look;
 use crate::dss::datadir::shell;
+use crate::postgres::url::is_secret;
 use crate::sys::small_file;
 
 /// Where it is kept, below the data directory.

@@ -18,7 +18,6 @@ mod install;
 mod install_log;
 pub mod integrations;
 pub mod inventory;
-pub mod jdbc;
 pub mod links;
 mod look;
 pub mod markers;
@@ -30,6 +29,7 @@ mod runtime;
 pub mod selection;
 pub mod service;
 mod shell;
+pub mod stored_password;
 pub mod table;
 pub mod version;
 

@@ -138,7 +138,7 @@ proptest! {
         let _ = properties::parse(text.as_bytes());
         let _ = shell::assignments(&text);
         let _ = install_log::InstallLog::parse(&text).last_arguments("x");
-        let _ = jdbc::JdbcUrl::parse(&text);
+        let _ = crate::postgres::url::JdbcUrl::parse(&text);
         let _ = text.parse::<version::DssVersion>();
         let _ = exclusion::spelled_as_on_disk(&text, &["a-b".to_owned()]);
     }

@@ -32,6 +32,8 @@ pub struct Assembler<'s, 'a> {
     pub state: Option<StateWriter>,
     /// Tells what was touched too lately to be trusted next time.
     pub clock: &'s dyn Clock,
+    /// Entries of the root besides those the walk meets, last name first.
+    grafts: Vec<Entry>,
     record: RecordBuilder,
     /// Trees of finished directories whose parents are still to come.
     finished: Vec<ChunkId>,
@@ -55,7 +57,13 @@ impl<'s, 'a> Assembler<'s, 'a> {
         clock: &'s dyn Clock,
     ) -> Self {
         let (record, finished) = (RecordBuilder::default(), Vec::new());
-        Self { sink, outcomes, problems, state, clock, record, finished }
+        Self { sink, outcomes, problems, state, clock, grafts: Vec::new(), record, finished }
+    }
+
+    /// With entries of the root, in the order of their names, that the walk does not meet.
+    pub fn with_grafts(self, mut grafts: Vec<Entry>) -> Self {
+        grafts.reverse();
+        Self { grafts, ..self }
     }
 
     /// Takes directories until there are no more; the last one is the root.
@@ -75,12 +83,27 @@ impl<'s, 'a> Assembler<'s, 'a> {
     fn directory(&mut self, job: &DirectoryJob) -> Result<ChunkId, Stop> {
         let first = self.finished.len().saturating_sub(job.walked.len());
         let below = self.finished.split_off(first);
-        if let (None, Some(old)) = (&job.same, &job.old)
+        if let (None, Some(old), false) = (&job.same, &job.old, self.has_grafts(job))
             && let Some(tree) = self.unchanged(job, old, &below)?
         {
             return Ok(tree);
         }
         self.build(job, &below)
+    }
+
+    fn has_grafts(&self, job: &DirectoryJob) -> bool {
+        job.path.is_empty() && !self.grafts.is_empty()
+    }
+
+    /// Adds the grafts whose names come before `name`; all that are left if there is none.
+    fn graft(&mut self, writer: &mut DirectoryWriter, name: Option<&[u8]>) -> Result<(), RepoError> {
+        while let Some(entry) = self.grafts.pop_if(|entry| name.is_none_or(|name| entry.name.as_slice() < name)) {
+            let encoded = encode_entry(&entry);
+            writer.push(&entry.name, &encoded, &mut self.sink)?;
+            // Never the same next time: a directory with grafts is always made anew.
+            self.record.push(&entry.name, Fingerprint::NEVER, &encoded);
+        }
+        Ok(())
     }
 
     /// The old tree of a directory if nothing in it and below it changed.
@@ -109,6 +132,9 @@ impl<'s, 'a> Assembler<'s, 'a> {
         let mut walked = job.walked.iter().zip(below).peekable();
         for (index, line) in job.listing.entries.iter().enumerate() {
             let name = job.listing.name(line);
+            if self.has_grafts(job) {
+                self.graft(&mut writer, Some(name))?;
+            }
             let tree = match walked.next_if(|(walked, _)| **walked == index) {
                 Some((_, tree)) => Some(*tree),
                 None if is_directory(&line.stat) => Some(self.empty_tree()?),
@@ -129,6 +155,9 @@ impl<'s, 'a> Assembler<'s, 'a> {
             };
             writer.push(name, &encoded, &mut self.sink)?;
             self.record.push(name, fingerprint, &encoded);
+        }
+        if self.has_grafts(job) {
+            self.graft(&mut writer, None)?;
         }
         let tree = writer.finish(&mut self.sink)?;
         let record = self.record.finish(&job.path, tree);

@@ -90,6 +90,7 @@ const WINDOW_BYTES: usize = 4 << 20;
 /// One thread's means of reading.
 pub struct Reader<'r, 'a> {
     reading: &'r Reading<'a>,
+    lane: Lane,
     filler: Filler,
     window: Vec<u8>,
     fragments: Fragments,
@@ -99,13 +100,25 @@ pub struct Reader<'r, 'a> {
 
 impl<'r, 'a> Reader<'r, 'a> {
     /// A reader; give it back with [`finish`](Self::finish).
-    pub fn new(reading: &'r Reading<'a>, window: Vec<u8>, spread: &'r dyn Fn(Filler) -> Result<(), RepoError>) -> Self {
-        Self { reading, filler: reading.store.filler(Lane::Data), window, fragments: Fragments::default(), spread }
+    ///
+    /// `spread` takes full blocks of `lane`.
+    pub fn new(
+        reading: &'r Reading<'a>,
+        lane: Lane,
+        window: Vec<u8>,
+        spread: &'r dyn Fn(Filler) -> Result<(), RepoError>,
+    ) -> Self {
+        Self { reading, lane, filler: reading.store.filler(lane), window, fragments: Fragments::default(), spread }
+    }
+
+    /// What cuts the repository's files.
+    pub fn chunkers(&self) -> &'a Chunkers {
+        self.reading.chunkers
     }
 
     /// Returns the begun block to the store, and the window for reuse.
     pub fn finish(self) -> Vec<u8> {
-        self.reading.store.put_back(Lane::Data, self.filler);
+        self.reading.store.put_back(self.lane, self.filler);
         self.window
     }
 
@@ -291,7 +304,7 @@ impl<'r, 'a> Reader<'r, 'a> {
     }
 
     fn add(&mut self, chunk: &[u8]) -> Result<ChunkId, Trouble> {
-        let (id, full) = self.reading.store.add(Lane::Data, &mut self.filler, chunk).map_err(Stop::from)?;
+        let (id, full) = self.reading.store.add(self.lane, &mut self.filler, chunk).map_err(Stop::from)?;
         if let Some(full) = full {
             (self.spread)(full).map_err(Stop::from)?;
         }
@@ -308,14 +321,14 @@ impl<'r, 'a> Reader<'r, 'a> {
         })
     }
 
-    /// Content of a stream that is no file on a disk; its length, if it is known, decides how it is cut.
+    /// Content of a stream that is no file on a disk, cut by `chunker`.
     pub fn read_stream(
         &mut self,
         source: &mut dyn Read,
-        length: Option<u64>,
+        chunker: &Chunker,
     ) -> Result<io::Result<(Option<FileContent>, u64)>, Stop> {
         let mut ids = Vec::new();
-        let size = match self.cut(self.reading.chunkers.for_length(length), source, &mut ids) {
+        let size = match self.cut(chunker, source, &mut ids) {
             Ok(size) => size,
             Err(Trouble::Io(error)) => return Ok(Err(error)),
             Err(Trouble::Stop(stop)) => return Err(stop),

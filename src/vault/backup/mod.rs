@@ -5,6 +5,7 @@ mod batch;
 mod chunkers;
 mod fingerprint;
 mod fragments;
+mod grafts;
 mod identity;
 mod import;
 mod item;
@@ -27,6 +28,7 @@ use crate::base::clock::Timestamp;
 use crate::base::id::SnapshotId;
 use crate::repo::snapshot::{Manifest, Member};
 
+pub use grafts::{StreamKind, StreamSink};
 pub use identity::adopt as adopt_node;
 pub use import::{Archive, Layout};
 pub use roots::{Root, Upper};
@@ -56,6 +58,8 @@ pub enum Source {
         /// Given to `sh -c`.
         command: String,
     },
+    /// Nothing but what the steward brings: these members.
+    Attended(Vec<Member>),
 }
 
 /// A tree whose parts stand elsewhere in the snapshot than where they lie.

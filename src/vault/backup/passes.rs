@@ -9,6 +9,7 @@ use crate::repo::snapshot::{Counts, Imported};
 use crate::sys::meta::Names;
 use crate::vault::VaultError;
 use crate::vault::backup::chunkers::Chunkers;
+use crate::vault::backup::grafts::Grafts;
 use crate::vault::backup::import;
 use crate::vault::backup::item::Reading;
 use crate::vault::backup::lister::Lister;
@@ -64,25 +65,30 @@ impl Passes<'_, '_> {
             let before = self.job.neighbours()?;
             return import::read(archive, &reading, self.index, &before, self.problems, self.job.context);
         }
+        let mut grafts = Grafts::new(&reading, self.job.now);
         if self.job.has_streams() {
-            return self.streams(&reading);
+            return self.streams(grafts, steward);
         }
         if !steward.has_two_passes() {
-            return self.pass(&reading, self.problems, &self.job.state_path, old, trusted).map(gathered);
+            steward.bring(&mut grafts)?;
+            let only = self.pass(&reading, self.problems, &self.job.state_path, old, trusted, Some(&grafts))?;
+            return Ok(gathered(only, &grafts));
         }
         // What changes or vanishes now is met again at rest.
         let passing = ProblemLog::new(&Silent);
         let between = self.job.state_path.with_file_name(format!("{}-first", file_name(&self.job.state_path)));
-        let first = self.pass(&reading, &passing, &between, old, trusted)?;
+        let first = self.pass(&reading, &passing, &between, old, trusted, None)?;
         // Without it the second pass reads everything again, which is slow but right.
         let kept = first.assembled.state.is_some_and(|state| state.finish().is_ok());
         steward.rest()?;
         let known = kept.then(|| StateReader::open(&between, self.job.repository.id())).flatten();
-        let second = self.pass(&reading, self.problems, &self.job.state_path, known, true);
+        let second = steward
+            .bring(&mut grafts)
+            .and_then(|()| self.pass(&reading, self.problems, &self.job.state_path, known, true, Some(&grafts)));
         steward.wake();
         // Nobody else reads it; the next run replaces it.
         let _ = std::fs::remove_file(&between);
-        let mut gathered = gathered(second?);
+        let mut gathered = gathered(second?, &grafts);
         gathered.counts.files_read += first.counts.files_read;
         gathered.counts.bytes_read += first.counts.bytes_read;
         Ok(gathered)
@@ -95,27 +101,33 @@ impl Passes<'_, '_> {
         next_state: &Path,
         state: Option<StateReader>,
         trusted: bool,
+        grafts: Option<&Grafts<'_, '_>>,
     ) -> Result<Walked, VaultError> {
         let lister = Lister::new(self.job.rules()?);
         let next_state = StateWriter::create(next_state, self.job.repository.id(), self.snapshot).ok();
         let root = self.job.root();
-        let plan = Plan { root, lister: &lister, state, trusted, next_state, problems };
+        let grafts = match grafts {
+            Some(grafts) => {
+                let mut sink = TreeChunks::new(self.store);
+                let entries = grafts.entries(&mut sink);
+                sink.finish();
+                entries?
+            }
+            None => Vec::new(),
+        };
+        let plan = Plan { root, lister: &lister, state, trusted, next_state, problems, grafts };
         pipeline::walk(plan, reading, &*self.job.repository.seams.clock)
     }
 
-    fn streams(&self, reading: &Reading<'_>) -> Result<Gathered, VaultError> {
-        let mut counts = Counts::default();
-        let mut streams = Vec::new();
+    fn streams(&self, mut grafts: Grafts<'_, '_>, steward: &mut dyn Steward) -> Result<Gathered, VaultError> {
         for source in self.job.sources {
-            let stream = stream::read(source, reading, self.job.now)?;
-            counts.files += 1;
-            counts.files_read += 1;
-            counts.bytes += stream.entry.size;
-            counts.bytes_read += stream.entry.size;
-            streams.push(stream);
+            stream::read(source, &mut grafts, self.job.context.cancel)?;
         }
-        let root = stream::root(streams, TreeChunks::new(self.store))?;
-        Ok(Gathered { root, counts, left_out: (0, 0), state: None, imported: None })
+        steward.bring(&mut grafts)?;
+        let mut sink = TreeChunks::new(self.store);
+        let root = grafts.root(&mut sink);
+        sink.finish();
+        Ok(Gathered { root: root?, counts: grafts.counts(), left_out: (0, 0), state: None, imported: None })
     }
 }
 
@@ -123,7 +135,13 @@ fn file_name(path: &Path) -> std::borrow::Cow<'_, str> {
     path.file_name().unwrap_or_default().to_string_lossy()
 }
 
-fn gathered(walked: Walked) -> Gathered {
+fn gathered(walked: Walked, grafts: &Grafts<'_, '_>) -> Gathered {
     let (root, state) = (walked.assembled.root, walked.assembled.state);
-    Gathered { root, counts: walked.counts, left_out: walked.left_out, state, imported: None }
+    let (mut counts, brought) = (walked.counts, grafts.counts());
+    counts.files += brought.files;
+    counts.directories += brought.directories;
+    counts.bytes += brought.bytes;
+    counts.files_read += brought.files_read;
+    counts.bytes_read += brought.bytes_read;
+    Gathered { root, counts, left_out: walked.left_out, state, imported: None }
 }

@@ -11,6 +11,7 @@ use crate::repo::RepoError;
 use crate::repo::pack::writer::PackWriter;
 use crate::repo::session::Session;
 use crate::repo::snapshot::Counts;
+use crate::repo::tree::Entry;
 use crate::vault::backup::assemble::{Assembled, Assembler};
 use crate::vault::backup::batch::{Batch, Batcher, Outcomes, Permits};
 use crate::vault::backup::item::{Reader, Reading, Stop};
@@ -41,6 +42,8 @@ pub struct Plan<'a> {
     pub next_state: Option<StateWriter>,
     /// Takes problems.
     pub problems: &'a ProblemLog<'a>,
+    /// Entries of the root besides those the walk meets, in the order of their names.
+    pub grafts: Vec<Entry>,
 }
 
 /// What the walk saw and made.
@@ -116,7 +119,8 @@ pub fn walk(
             plan.problems,
             plan.next_state,
             clock,
-        );
+        )
+        .with_grafts(plan.grafts);
         let permits = &permits;
         let assembler = scope.spawn(move || {
             let assembled = assembler.run(&jobs_out);
@@ -154,15 +158,16 @@ pub fn walk(
     })
 }
 
-/// Runs `work` on this thread; blocks it gives away are compressed on others.
+/// Runs `work` on this thread; blocks of `lane` it gives away are compressed on others.
 pub fn with_spread<T>(
     reading: &Reading<'_>,
+    lane: Lane,
     work: impl FnOnce(&dyn Fn(Filler) -> Result<(), RepoError>) -> Result<T, VaultError>,
 ) -> Result<T, VaultError> {
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
     let pool = pool(threads)?;
     let readers = Readers { reading, threads, spread: AtomicUsize::new(0), windows: Mutex::default() };
-    pool.in_place_scope_fifo(|tasks| work(&|block| readers.store_block(tasks, true, block)))
+    pool.in_place_scope_fifo(|tasks| work(&|block| readers.store_block(tasks, lane, true, block)))
 }
 
 fn pool(threads: usize) -> Result<rayon::ThreadPool, VaultError> {
@@ -228,9 +233,9 @@ impl<'r, 'a> Readers<'r, 'a> {
         batch: &Batch,
     ) -> Result<Vec<crate::vault::backup::item::Outcome>, Stop> {
         let large = batch.items.iter().map(|item| item.stat.size).sum::<u64>() > (8 << 20);
-        let spread = |block: Filler| self.store_block(tasks, large, block);
+        let spread = |block: Filler| self.store_block(tasks, Lane::Data, large, block);
         let window = lock(&self.windows).pop().unwrap_or_default();
-        let mut reader = Reader::new(self.reading, window, &spread);
+        let mut reader = Reader::new(self.reading, Lane::Data, window, &spread);
         let outcomes = reader.read_all(&batch.items);
         lock(&self.windows).push(reader.finish());
         outcomes
@@ -238,15 +243,21 @@ impl<'r, 'a> Readers<'r, 'a> {
 
     /// Compresses a block of a large file on another thread if there is likely to be an idle one; a reader that
     /// is ahead of all others does it itself, which also bounds the blocks in memory.
-    fn store_block<'s>(&'s self, tasks: &rayon::ScopeFifo<'s>, large: bool, block: Filler) -> Result<(), RepoError> {
+    fn store_block<'s>(
+        &'s self,
+        tasks: &rayon::ScopeFifo<'s>,
+        lane: Lane,
+        large: bool,
+        block: Filler,
+    ) -> Result<(), RepoError> {
         if !large || self.spread.fetch_add(1, Ordering::Relaxed) >= self.threads * 2 {
             if large {
                 self.spread.fetch_sub(1, Ordering::Relaxed);
             }
-            return self.reading.store.store_block(Lane::Data, block);
+            return self.reading.store.store_block(lane, block);
         }
         tasks.spawn_fifo(move |_| {
-            if let Err(error) = self.reading.store.store_block(Lane::Data, block) {
+            if let Err(error) = self.reading.store.store_block(lane, block) {
                 self.reading.store.fail(error);
             }
             self.spread.fetch_sub(1, Ordering::Relaxed);

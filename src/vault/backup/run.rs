@@ -169,7 +169,8 @@ impl<'a> Job<'a> {
         let lister = Lister::new(self.rules()?);
         let root = self.root();
         let state = self.old_state();
-        let plan = Plan { root, lister: &lister, state, trusted: true, next_state: None, problems: &problems };
+        let grafts = Vec::new();
+        let plan = Plan { root, lister: &lister, state, trusted: true, next_state: None, problems: &problems, grafts };
         self.phase(Phase::Backup);
         let (counts, left_out) = pipeline::dry_walk(plan, self.context)?;
         let manifest = self.manifest(nothing.0, counts, left_out, &problems, nothing.1);
@@ -182,7 +183,9 @@ impl<'a> Job<'a> {
 
     /// Whether the sources are streams and not trees.
     pub fn has_streams(&self) -> bool {
-        self.sources.iter().any(|source| matches!(source, Source::Stdin { .. } | Source::Command { .. }))
+        let is_stream =
+            |source| matches!(source, &Source::Stdin { .. } | &Source::Command { .. } | &Source::Attended(_));
+        self.sources.iter().any(is_stream)
     }
 
     /// The archive to be read, if the source is one.
@@ -312,6 +315,7 @@ impl<'a> Job<'a> {
             session: origin.0,
             dss: None,
             imported: None,
+            databases: None,
         }
     }
 
@@ -322,6 +326,7 @@ impl<'a> Job<'a> {
             Source::Path(_) => Vec::new(),
             Source::Assembled(assembled) => assembled.members.clone(),
             Source::Archive(archive) => archive.members.clone(),
+            Source::Attended(members) => members.clone(),
             Source::Stdin { name } => one("stdin", name.clone()),
             Source::Command { name, .. } => one("command", name.clone()),
         });

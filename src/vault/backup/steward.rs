@@ -2,6 +2,7 @@
 
 use crate::repo::snapshot::Manifest;
 use crate::vault::VaultError;
+use crate::vault::backup::grafts::StreamSink;
 
 /// Accompanies one backup. Every call comes from the thread that runs the backup.
 pub trait Steward {
@@ -13,6 +14,13 @@ pub trait Steward {
     /// Nearly everything is stored: the sources must not change from now on. An error ends the backup; what was
     /// done until then must be undone already.
     fn rest(&mut self) -> Result<(), VaultError> {
+        Ok(())
+    }
+
+    /// Brings what belongs to the snapshot and is no file: dumps of databases. Called once, before the pass that
+    /// counts and after [`rest`](Self::rest). An error keeps the snapshot from being committed.
+    fn bring(&mut self, sink: &mut dyn StreamSink) -> Result<(), VaultError> {
+        let _ = sink;
         Ok(())
     }
 

@@ -50,8 +50,10 @@ pub struct Added {
 /// Which stream a chunk belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lane {
-    /// File data.
+    /// File data, recognised whichever node it comes from.
     Data,
+    /// Data recognised only where it comes from the same node.
+    Private,
     /// Trees and id lists.
     Trees,
 }
@@ -88,6 +90,7 @@ pub struct ChunkStore<'a> {
     signing: SigningSecret,
     pack_bytes: u64,
     data: Stream,
+    private: Stream,
     trees: Stream,
     /// Ids this backup has taken and that the index does not know yet.
     claims: Vec<Mutex<HashSet<ChunkId>>>,
@@ -123,6 +126,7 @@ impl<'a> ChunkStore<'a> {
             signing: repository.secrets.signing(),
             pack_bytes: pack_bytes(index.pack_count()),
             data: stream(Content::Data, IdOwner::Shared),
+            private: stream(Content::Data, IdOwner::Node(node)),
             trees: stream(Content::Tree, IdOwner::Node(node)),
             claims: (0..CLAIM_SHARDS).map(|_| Mutex::default()).collect(),
             deflaters: Mutex::default(),
@@ -231,7 +235,7 @@ impl<'a> ChunkStore<'a> {
 
     /// Stores every begun block and hands over every open pack. To be called when no thread adds any more.
     pub fn flush(&self) -> Result<(), RepoError> {
-        for lane in [Lane::Data, Lane::Trees] {
+        for lane in [Lane::Data, Lane::Private, Lane::Trees] {
             let stream = self.stream(lane);
             let fillers = std::mem::take(&mut *lock(&stream.fillers));
             for filler in fillers {
@@ -314,6 +318,7 @@ impl<'a> ChunkStore<'a> {
     fn stream(&self, lane: Lane) -> &Stream {
         match lane {
             Lane::Data => &self.data,
+            Lane::Private => &self.private,
             Lane::Trees => &self.trees,
         }
     }

@@ -1,115 +1,49 @@
-//! A stream as the only member of a snapshot: standard input, or what a command prints.
+//! A stream as a member of a snapshot: standard input, or what a command prints.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 use std::process::{Command, Stdio};
 
-use crate::base::clock::Timestamp;
-use crate::base::id::ChunkId;
-use crate::repo::RepoError;
-use crate::repo::tree::writer::{DirectoryWriter, encode_entry};
-use crate::repo::tree::{Entry, EntryKind, FileContent, Owner};
+use crate::base::cancel::Cancel;
 use crate::sys::patient::Patient;
 use crate::sys::process::without_secrets;
 use crate::vault::VaultError;
-use crate::vault::backup::item::{Reader, Reading, Stop};
-use crate::vault::backup::store::{Lane, TreeChunks};
-use crate::vault::backup::{Archive, Assembled, Source, identity};
+use crate::vault::backup::Source;
+use crate::vault::backup::grafts::{StreamKind, StreamSink};
 
-/// A stream's entry in the root, and its length in bytes.
-pub struct Streamed {
-    /// The entry.
-    pub entry: Entry,
-}
-
-/// Reads one stream to its end.
-pub fn read(source: &Source, reading: &Reading<'_>, now: Timestamp) -> Result<Streamed, VaultError> {
+/// Reads one stream to its end; sources that are none are passed over.
+pub fn read(source: &Source, sink: &mut dyn StreamSink, cancel: &Cancel) -> Result<(), VaultError> {
     match source {
         Source::Stdin { name } => {
-            let (content, size) = store(reading, std::io::stdin().as_fd(), "standard input")?;
-            Ok(Streamed { entry: entry(name, content, size, now)? })
+            let stdin = std::io::stdin();
+            let mut input = Patient::new(stdin.as_fd(), cancel);
+            sink.store(&[name], StreamKind::Plain, &mut input)?;
+            Ok(())
         }
-        Source::Command { name, command } => {
-            // Whoever reads its environment must not learn how to open the repository.
-            let mut child = without_secrets(&mut Command::new("sh"))
-                .args(["-c", command])
-                .stdin(Stdio::null())
-                .stdout(Stdio::piped())
-                .spawn()
-                .map_err(|error| VaultError::local("start", "sh", error))?;
-            let output = child.stdout.take();
-            let stored = match output {
-                Some(output) => store(reading, output.as_fd(), command),
-                None => Ok((None, 0)),
-            };
-            if stored.is_err() {
-                // It must not go on writing into a pipe nobody reads; it may be gone already.
-                let _ = child.kill();
-            }
-            let status = child.wait().map_err(|error| VaultError::local("wait for", "sh", error))?;
-            let (content, size) = stored?;
-            if !status.success() {
-                return Err(VaultError::Command { command: command.clone(), status: status.to_string() });
-            }
-            Ok(Streamed { entry: entry(name, content, size, now)? })
-        }
-        Source::Path(path)
-        | Source::Assembled(Assembled { name: path, .. })
-        | Source::Archive(Archive { path, .. }) => Err(VaultError::Request {
-            what: format!("{} is not a stream", path.display()),
-            hint: Some("back up paths and streams in separate snapshots".to_owned()),
-        }),
+        Source::Command { name, command } => run(name, command, sink, cancel),
+        Source::Path(_) | Source::Assembled(_) | Source::Archive(_) | Source::Attended(_) => Ok(()),
     }
 }
 
-fn store(reading: &Reading<'_>, input: BorrowedFd<'_>, what: &str) -> Result<(Option<FileContent>, u64), VaultError> {
-    let spread = |block| reading.store.store_block(Lane::Data, block);
-    let mut reader = Reader::new(reading, Vec::new(), &spread);
-    let read = reader.read_stream(&mut Patient::new(input, reading.cancel), None);
-    reader.finish();
-    match read {
-        Ok(Ok(content)) => Ok(content),
-        Ok(Err(_)) if reading.cancel.is_requested() => Err(VaultError::Interrupted),
-        Ok(Err(error)) => Err(VaultError::local("read", what, error)),
-        Err(Stop::Repo(error)) => Err(error.into()),
-        Err(Stop::Cancelled) => Err(VaultError::Interrupted),
+fn run(name: &str, command: &str, sink: &mut dyn StreamSink, cancel: &Cancel) -> Result<(), VaultError> {
+    // Whoever reads its environment must not learn how to open the repository.
+    let mut child = without_secrets(&mut Command::new("sh"))
+        .args(["-c", command])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|error| VaultError::local("start", "sh", error))?;
+    let stored = child
+        .stdout
+        .take()
+        .map(|output| sink.store(&[name], StreamKind::Plain, &mut Patient::new(output.as_fd(), cancel)));
+    if matches!(stored, Some(Err(_))) {
+        // It must not go on writing into a pipe nobody reads; it may be gone already.
+        let _ = child.kill();
     }
-}
-
-fn entry(name: &str, content: Option<FileContent>, size: u64, now: Timestamp) -> Result<Entry, VaultError> {
-    if !Entry::name_is_safe(name.as_bytes()) {
-        return Err(VaultError::Request {
-            what: format!("`{name}` cannot be a file name"),
-            hint: Some("choose a name without `/`, for example `dump.sql`".to_owned()),
-        });
+    let status = child.wait().map_err(|error| VaultError::local("wait for", "sh", error))?;
+    stored.transpose()?;
+    if !status.success() {
+        return Err(VaultError::Command { command: command.to_owned(), status: status.to_string() });
     }
-    let names = crate::sys::meta::Names::default();
-    let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
-    Ok(Entry {
-        name: name.as_bytes().to_vec(),
-        kind: EntryKind::File,
-        mode: 0o600,
-        owner: Owner { uid, gid, user: Some(identity::user_name()), group: names.group(gid) },
-        mtime: now,
-        ctime: now,
-        size,
-        hard_link: None,
-        target: None,
-        xattrs: None,
-        device: None,
-        content,
-        tree: None,
-    })
-}
-
-/// The root directory that holds the streams.
-pub fn root(mut streams: Vec<Streamed>, sink: TreeChunks<'_, '_>) -> Result<ChunkId, RepoError> {
-    streams.sort_by(|a, b| a.entry.name.cmp(&b.entry.name));
-    let mut sink = sink;
-    let mut writer = DirectoryWriter::default();
-    for stream in &streams {
-        writer.push(&stream.entry.name, &encode_entry(&stream.entry), &mut sink)?;
-    }
-    let root = writer.finish(&mut sink);
-    sink.finish();
-    root
+    Ok(())
 }

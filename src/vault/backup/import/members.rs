@@ -16,7 +16,7 @@ use crate::vault::backup::import::record::{Noted, key_of};
 use crate::vault::backup::import::{Archive, SORTED_BYTES, stopped};
 use crate::vault::backup::item::{Reader, Reading};
 use crate::vault::backup::problems::ProblemLog;
-use crate::vault::backup::store::Filler;
+use crate::vault::backup::store::{Filler, Lane};
 use crate::vault::{Context, VaultError};
 
 /// Hard links remembered, so that a link to a link is understood. GNU tar makes such only when an archive is added to.
@@ -65,8 +65,8 @@ impl<'r, 'a> Importer<'r, 'a> {
     ) -> Self {
         Self {
             archive,
-            reader: Reader::new(reading, Vec::new(), spread),
-            small: Reader::new(reading, Vec::new(), spread),
+            reader: Reader::new(reading, Lane::Data, Vec::new(), spread),
+            small: Reader::new(reading, Lane::Data, Vec::new(), spread),
             held: Held::default(),
             known,
             sorter: Sorter::new(&context.folders.cache, SORTED_BYTES),
@@ -178,7 +178,8 @@ impl<'r, 'a> Importer<'r, 'a> {
         if entry.size == 0 {
             return Ok(None);
         }
-        let read = self.reader.read_stream(&mut opened.reader, Some(entry.size)).map_err(stopped)?;
+        let chunker = self.reader.chunkers().for_length(Some(entry.size));
+        let read = self.reader.read_stream(&mut opened.reader, chunker).map_err(stopped)?;
         let (content, bytes) = read.map_err(|error| opened.failed(error))?;
         self.read.1 += bytes;
         Ok(match (content, holes) {

@@ -22,6 +22,7 @@ use crate::vault::backup::item::{Reading, Stop};
 use crate::vault::backup::passes::Gathered;
 use crate::vault::backup::pipeline;
 use crate::vault::backup::problems::ProblemLog;
+use crate::vault::backup::store::Lane;
 use crate::vault::{Context, VaultError};
 
 /// An archive, and where its members go.
@@ -87,7 +88,7 @@ pub fn read(
         bytes: opened.bytes,
         modified: opened.modified,
     };
-    let (sorter, has_links, read) = pipeline::with_spread(reading, |spread| {
+    let (sorter, has_links, read) = pipeline::with_spread(reading, Lane::Data, |spread| {
         let mut importer = Importer::new(archive, reading, spread, known, problems, context);
         while let Some(member) = opened.next_member()? {
             if context.cancel.is_requested() {

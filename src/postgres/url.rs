@@ -5,6 +5,7 @@
 
 use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 /// Where PostgreSQL listens if nothing is said.
 pub const DEFAULT_PORT: u16 = 5432;
@@ -26,6 +27,8 @@ pub struct HostPort {
 pub struct JdbcUrl {
     /// Servers, tried in this order.
     pub hosts: Vec<HostPort>,
+    /// Whether the address itself names one; if not, drivers of Java mean this machine, and libpq a socket of it.
+    pub names_host: bool,
     /// Database; the driver takes the user's name if there is none.
     pub database: Option<String>,
     /// `user`.
@@ -95,6 +98,7 @@ impl JdbcUrl {
         let (account, servers) = servers.rsplit_once('@').map_or((None, servers), |(who, at)| (Some(who), at));
         let mut url = Self {
             hosts: servers.split(',').map(host_port).collect::<Option<_>>()?,
+            names_host: !servers.is_empty(),
             database: decoded(database),
             user: None,
             schema: None,
@@ -121,6 +125,22 @@ impl JdbcUrl {
             _ => self.parameters.push((name.to_owned(), value.to_owned())),
         }
     }
+}
+
+/// The password in an address that [`JdbcUrl::parse`] can take apart.
+pub fn password_in(text: &str) -> Option<Zeroizing<String>> {
+    JdbcUrl::parse(text)?;
+    let (address, query) = text.split_once('?').unwrap_or((text, ""));
+    let in_query = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "password");
+    let found = match in_query {
+        Some((_, value)) => Some(value.into_owned()),
+        None => {
+            let (_, far) = address.split_once("//")?;
+            let (account, _) = far.rsplit_once('@')?;
+            account.split_once(':').and_then(|(_, password)| decoded(password))
+        }
+    };
+    found.map(Zeroizing::new)
 }
 
 /// The first of a list of schemas, without its quotes.

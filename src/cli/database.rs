@@ -1,0 +1,164 @@
+//! Options that say which databases are meant and how one gets into them, the same wherever they appear.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::app::password::PasswordSource;
+use crate::cli::environment;
+use crate::cli::error::CliError;
+use crate::cli::text;
+use crate::postgres::address::Address;
+use crate::postgres::backup::{LargeObjects, Options, Request};
+use crate::postgres::error::PgError;
+use crate::postgres::password::{Access, Password};
+use crate::postgres::scope::Scope;
+
+/// How a server lets one in.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "PostgreSQL databases")]
+pub struct AccessArgs {
+    /// File that holds the password of the databases; libpq's own ways work too: PGPASSFILE, ~/.pgpass,
+    /// certificates, sockets
+    #[arg(long, value_name = "FILE", env = environment::DATABASE_PASSWORD_FILE, hide_env_values = true)]
+    database_password_file: Option<PathBuf>,
+    /// Shell command that prints it
+    #[arg(long, value_name = "CMD", env = environment::DATABASE_PASSWORD_COMMAND, hide_env_values = true,
+          conflicts_with = "database_password_file")]
+    database_password_command: Option<String>,
+    /// Take the client programs of PostgreSQL from this folder
+    #[arg(long, value_name = "DIR", env = environment::PG_BIN)]
+    pg_bin: Option<PathBuf>,
+}
+
+impl AccessArgs {
+    /// The password, if one is given; an empty variable is one that is not set.
+    pub fn password(&self) -> Result<Option<Password>, CliError> {
+        let file = self.database_password_file.clone().filter(|file| !file.as_os_str().is_empty());
+        let command = self.database_password_command.clone().filter(|command| !command.is_empty());
+        let is_set = |name: &&'static str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let variable = [environment::DATABASE_PASSWORD, "PGPASSWORD"].into_iter().find(is_set);
+        let source = file
+            .map(PasswordSource::File)
+            .or(command.map(PasswordSource::Command))
+            .or(variable.map(PasswordSource::Variable));
+        Ok(source.map(|source| source.password()).transpose()?.map(Password::new))
+    }
+
+    /// The folder of client programs, if one was named.
+    pub fn folder(&self) -> Option<PathBuf> {
+        self.pg_bin.clone().filter(|folder| !folder.as_os_str().is_empty())
+    }
+}
+
+/// Which databases are dumped, and how.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "PostgreSQL databases")]
+pub struct DumpArgs {
+    /// `auto`: those the data directory names; `none`; or postgresql://USER@HOST:PORT/DATABASE, with
+    /// ?currentSchema=S&tableNamePrefix=P for a part of it; may be given again [default: auto]
+    #[arg(long = "database", value_name = "WHICH")]
+    databases: Vec<Which>,
+    /// `yes` or `no`: dump the large objects of the database; `auto`: if they can only be its own
+    #[arg(long, value_name = "WORD", default_value = "auto")]
+    large_objects: LargeObjectsWord,
+    /// Dump the hashes of the roles' passwords too
+    #[arg(long, conflicts_with = "no_globals")]
+    role_passwords: bool,
+    /// Do not dump the roles and settings of the server
+    #[arg(long)]
+    no_globals: bool,
+    /// How long a lock that somebody holds on a table is waited for
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = text::span)]
+    lock_wait: Option<Duration>,
+    #[command(flatten)]
+    access: AccessArgs,
+}
+
+impl DumpArgs {
+    /// Whether those the data directory names are meant.
+    pub fn configured(&self) -> bool {
+        self.databases.is_empty() || self.databases.contains(&Which::Auto)
+    }
+
+    /// Those that were named.
+    pub fn named(&self) -> Result<Vec<(Address, Scope)>, CliError> {
+        if self.databases.contains(&Which::None) && self.databases.len() > 1 {
+            return Err(CliError::usage(
+                "`--database none` stands beside another `--database`",
+                "leave one of them out",
+            ));
+        }
+        let named = |which: &Which| match which {
+            Which::Named(address, scope) => Some((address.clone(), scope.clone())),
+            Which::Auto | Which::None => None,
+        };
+        Ok(self.databases.iter().filter_map(named).collect())
+    }
+
+    /// The password, if one is given.
+    pub fn password(&self) -> Result<Option<Password>, CliError> {
+        self.access.password()
+    }
+
+    /// How they are dumped.
+    pub fn options(&self) -> Options {
+        let lock_wait = self.lock_wait.unwrap_or(Options::default().lock_wait);
+        Options {
+            clients: self.access.folder(),
+            large_objects: self.large_objects.0,
+            globals: !self.no_globals,
+            role_passwords: self.role_passwords,
+            lock_wait,
+        }
+    }
+
+    /// Those that were named, ready to be looked at.
+    pub fn requests(&self) -> Result<Vec<Request>, CliError> {
+        let password = self.password()?;
+        let request = |(address, scope)| {
+            let access = Access::with(password.as_ref())?;
+            Ok(Request { address, scope, kind: None, access })
+        };
+        self.named()?.into_iter().map(request).collect()
+    }
+}
+
+/// Which database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Which {
+    Auto,
+    None,
+    Named(Address, Scope),
+}
+
+impl FromStr for Which {
+    type Err = PgError;
+
+    fn from_str(word: &str) -> Result<Self, PgError> {
+        match word {
+            "auto" => Ok(Self::Auto),
+            "none" => Ok(Self::None),
+            _ => Address::parse(word).map(|(address, scope)| Self::Named(address, scope)),
+        }
+    }
+}
+
+/// As clap wants defaults to be shown.
+#[derive(Debug, Clone, Copy, Default)]
+struct LargeObjectsWord(LargeObjects);
+
+impl FromStr for LargeObjectsWord {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, String> {
+        match word {
+            "auto" => Ok(Self(LargeObjects::Auto)),
+            "yes" => Ok(Self(LargeObjects::Yes)),
+            "no" => Ok(Self(LargeObjects::No)),
+            _ => Err("write `auto`, `yes` or `no`".to_owned()),
+        }
+    }
+}
