@@ -4,16 +4,18 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::app::password::PasswordSource;
 use crate::cli::environment;
 use crate::cli::error::CliError;
-use crate::cli::text;
+use crate::cli::prompt;
+use crate::cli::text::{self, counted};
 use crate::postgres::address::Address;
 use crate::postgres::backup::{LargeObjects, Options, Request};
 use crate::postgres::error::PgError;
 use crate::postgres::password::{Access, Password};
+use crate::postgres::restore::{Place, RestoreOptions};
 use crate::postgres::scope::Scope;
 
 /// How a server lets one in.
@@ -124,6 +126,92 @@ impl DumpArgs {
         };
         self.named()?.into_iter().map(request).collect()
     }
+}
+
+/// What becomes of the databases of a snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Databases {
+    /// Put them back with the files
+    Restore,
+    /// Leave them as they are
+    Skip,
+    /// Put back nothing else
+    Only,
+}
+
+/// Which dumps are put back, and where.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "PostgreSQL databases")]
+pub struct PutBackArgs {
+    /// What becomes of the databases in the snapshot; asked for on a terminal
+    #[arg(long, value_name = "WHAT", value_enum, conflicts_with = "target")]
+    pub databases: Option<Databases>,
+    /// Another place for a dump: OLD is its name in the snapshot or that of its database, NEW a
+    /// postgresql:// address, another database of the same server, or ?currentSchema=S for another schema
+    #[arg(long = "database-map", value_name = "OLD=NEW", value_parser = map, conflicts_with = "target")]
+    maps: Vec<(String, Place)>,
+    /// Remove what is in the way, in the same transaction; what belongs to others never goes
+    #[arg(long, conflicts_with = "target")]
+    clean_database: bool,
+    /// Make the database if the server does not have it
+    #[arg(long, conflicts_with = "target")]
+    create_database: bool,
+    /// Let everything belong to the account that restores, without rights for others
+    #[arg(long, conflicts_with = "target")]
+    no_database_owner: bool,
+    /// Try a server of an older version than that of the dump
+    #[arg(long, conflicts_with = "target")]
+    older_server: bool,
+    #[command(flatten)]
+    access: AccessArgs,
+}
+
+impl PutBackArgs {
+    /// How they are put back.
+    pub fn options(&self) -> RestoreOptions {
+        RestoreOptions {
+            clients: self.access.folder(),
+            clean: self.clean_database,
+            create: self.create_database,
+            no_owner: self.no_database_owner,
+            older_server: self.older_server,
+        }
+    }
+
+    /// The password, if one is given.
+    pub fn password(&self) -> Result<Option<Password>, CliError> {
+        self.access.password()
+    }
+
+    /// The other places, by the dumps' names.
+    pub fn maps(&self) -> &[(String, Place)] {
+        &self.maps
+    }
+
+    /// What is to be done, if a snapshot has so many dumps; asks where it can.
+    pub fn choice(&self, dumps: usize, is_node: bool, may_ask: bool) -> Result<Databases, CliError> {
+        match self.databases {
+            Some(choice) => Ok(choice),
+            None if dumps == 0 => Ok(Databases::Skip),
+            // Whoever restores a snapshot of nothing else means them.
+            None if !is_node => Ok(Databases::Only),
+            None if may_ask => {
+                let question = format!("put {} back too", counted(dumps as u64, "database", "databases"));
+                Ok(if prompt::yes(&question)? { Databases::Restore } else { Databases::Skip })
+            }
+            None => Err(CliError::usage(
+                format!("the snapshot holds {}", counted(dumps as u64, "database", "databases")),
+                "say what becomes of them: `--databases restore`, `--databases skip` or `--databases only`",
+            )),
+        }
+    }
+}
+
+fn map(text: &str) -> Result<(String, Place), String> {
+    let (old, new) =
+        text.split_once('=').filter(|(old, new)| !old.is_empty() && !new.is_empty()).ok_or("write OLD=NEW")?;
+    let place = Place::parse(new).map_err(|error| error.to_string())?;
+    Ok((old.to_owned(), place))
 }
 
 /// Which database.

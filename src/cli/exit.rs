@@ -113,6 +113,7 @@ fn code_of_restore(error: &RestoreError) -> u8 {
     match error {
         _ if error.is_refusal() => REFUSED,
         RestoreError::Vault(cause) => code_of_vault(cause),
+        RestoreError::Database(cause) => code_of_postgres(cause),
         RestoreError::Datadir(cause) => code_of_datadir(cause),
         RestoreError::Control(ControlError::Busy { .. }) => BUSY,
         RestoreError::Control(ControlError::Interrupted) => INTERRUPTED,

@@ -1,6 +1,6 @@
-//! Asking a person for a password. The only door to `rpassword`.
+//! Asking a person: for a password, or whether something is wanted. The only door to `rpassword`.
 
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 
 use zeroize::Zeroizing;
 
@@ -26,6 +26,16 @@ pub fn password(question: &str) -> Result<Zeroizing<String>, CliError> {
         return Err(AppError::EmptyPassword { origin: "the terminal".to_owned() }.into());
     }
     Ok(answer)
+}
+
+/// Asks whether something is wanted; anything but a yes is a no.
+pub fn yes(question: &str) -> Result<bool, CliError> {
+    let failed = |source| CliError::File { action: "ask", what: "on the terminal".to_owned(), source };
+    let mut terminal = io::stderr().lock();
+    write!(terminal, "{question}? [y/N] ").and_then(|()| terminal.flush()).map_err(failed)?;
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer).map_err(failed)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
 /// Asks twice, because nobody sees what is typed.

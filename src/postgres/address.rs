@@ -3,6 +3,8 @@
 
 use std::process::Command;
 
+use serde::{Deserialize, Serialize};
+
 use crate::postgres::error::PgError;
 use crate::postgres::scope::Scope;
 use crate::postgres::url::{HostPort, JdbcUrl, PasswordKind, first_schema};
@@ -26,6 +28,10 @@ const PARAMETERS: [(&str, &str); 15] = [
     ("connect_timeout", "PGCONNECT_TIMEOUT"),
 ];
 
+/// What is written with `%` inside of an address: everything but letters, digits and `-._~`.
+const RESERVED: &percent_encoding::AsciiSet =
+    &percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
 /// Variables that would lead an address elsewhere than it says.
 const MISLEADING: [&str; 4] = ["PGHOSTADDR", "PGSERVICE", "PGSERVICEFILE", "PGOPTIONS"];
 
@@ -33,7 +39,7 @@ const MISLEADING: [&str; 4] = ["PGHOSTADDR", "PGSERVICE", "PGSERVICEFILE", "PGOP
 const CONNECT_SECONDS: &str = "30";
 
 /// A database on a server. Never holds a password.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Address {
     /// Servers, tried in this order; none: what libpq takes by itself, a socket of this machine.
     pub hosts: Vec<HostPort>,
@@ -61,6 +67,29 @@ impl Address {
         let schema = url.schema.or_else(|| take(&mut parameters, "schema").as_deref().and_then(first_schema));
         let scope = Scope { schema, prefix };
         Ok((Self { hosts, database: url.database, user: url.user, parameters }, scope))
+    }
+
+    /// The address as Java's driver writes it, without an account.
+    pub fn jdbc(&self, schema: Option<&str>) -> String {
+        let shown = |at: &HostPort| {
+            if at.host.contains(':') {
+                format!("[{}]:{}", at.host, at.port)
+            } else {
+                format!("{}:{}", at.host, at.port)
+            }
+        };
+        let encoded = |text: &str| percent_encoding::utf8_percent_encode(text, RESERVED).to_string();
+        let hosts = self.hosts.iter().map(shown).collect::<Vec<_>>().join(",");
+        let schema = schema.map(|schema| ("currentSchema".to_owned(), schema.to_owned()));
+        let all = schema.into_iter().chain(self.parameters.iter().cloned());
+        let pairs: Vec<String> = all.map(|(name, value)| format!("{}={}", encoded(&name), encoded(&value))).collect();
+        let query = if pairs.is_empty() { String::new() } else { format!("?{}", pairs.join("&")) };
+        format!("jdbc:postgresql://{hosts}/{}{query}", encoded(self.database.as_deref().unwrap_or_default()))
+    }
+
+    /// Whether it is reached over the network, as Java's driver must.
+    pub fn is_far(&self) -> bool {
+        !self.hosts.is_empty() && self.hosts.iter().all(|at| !at.host.starts_with('/'))
     }
 
     /// The same server, another database.

@@ -254,7 +254,7 @@ impl Prepared {
     fn facts(&self, has_large_objects: bool) -> DatabaseFacts {
         DatabaseFacts {
             server: self.survey.server.clone(),
-            address: self.request.address.server(),
+            address: self.address(),
             scope: self.request.scope.clone(),
             has_large_objects,
             kind: self.request.kind.clone(),

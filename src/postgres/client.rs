@@ -73,6 +73,13 @@ impl Clients {
         self.0.iter().find(|client| client.major >= server_major)
     }
 
+    /// The oldest that can read what this version of `pg_dump` wrote.
+    pub fn reading(&self, dump_version: &str) -> Option<&Client> {
+        let digits =
+            dump_version.find(|sign: char| !sign.is_ascii_digit()).map_or(dump_version, |end| &dump_version[..end]);
+        self.fitting(digits.parse().ok()?)
+    }
+
     /// Their versions, for people.
     pub fn versions(&self) -> String {
         self.0.iter().map(|client| client.version.as_str()).collect::<Vec<_>>().join(", ")

@@ -77,6 +77,48 @@ pub enum PgError {
         /// What is missing.
         what: String,
     },
+    /// There is something already where the dump would go.
+    #[error("{database} is not empty: it has {first}{}", more(*.others))]
+    NotEmpty {
+        /// The database.
+        database: String,
+        /// The first table.
+        first: String,
+        /// How many more.
+        others: usize,
+    },
+    /// What the dump names is not on the server.
+    #[error("the dump of {name} needs {what}, which {database} does not have")]
+    Lacks {
+        /// The dump.
+        name: String,
+        /// Where it would go.
+        database: String,
+        /// Roles or extensions.
+        what: String,
+        /// What to do.
+        hint: String,
+    },
+    /// A server of an older version may not understand the dump.
+    #[error("{database} is of version {server}, the dump of {name} of {dumped}")]
+    OlderServer {
+        /// The dump.
+        name: String,
+        /// Where it would go.
+        database: String,
+        /// Version there.
+        server: String,
+        /// Version of the dump.
+        dumped: String,
+    },
+    /// A snapshot without such a dump.
+    #[error("the snapshot holds no dump {name}{}", there_are(.known))]
+    NoDump {
+        /// What was asked for.
+        name: String,
+        /// What it holds.
+        known: Vec<String>,
+    },
     /// A client program failed while it worked.
     #[error("{program} of {database} {how}{}", said(.why))]
     Failed {
@@ -127,6 +169,10 @@ fn more(others: usize) -> String {
     if others == 0 { String::new() } else { format!(" and {others} more tables") }
 }
 
+fn there_are(known: &[String]) -> String {
+    if known.is_empty() { ", and no other".to_owned() } else { format!("; it holds {}", known.join(", ")) }
+}
+
 fn said(why: &str) -> String {
     if why.is_empty() { String::new() } else { format!(": {why}") }
 }
@@ -166,7 +212,14 @@ impl PgError {
 
     /// Whether it was refused by policy, and not a failure.
     pub fn is_refusal(&self) -> bool {
-        matches!(self, Self::ClientTooOld { .. } | Self::Encrypted { .. })
+        matches!(
+            self,
+            Self::ClientTooOld { .. }
+                | Self::Encrypted { .. }
+                | Self::NotEmpty { .. }
+                | Self::Lacks { .. }
+                | Self::OlderServer { .. }
+        )
     }
 }
 
@@ -200,6 +253,12 @@ impl Hint for PgError {
             }
             Self::Unreadable { .. } => "back it up as the owner of the tables, or grant the account `pg_read_all_data`",
             Self::Empty { .. } => "check schema and prefix: `dssvault inspect` shows what the configuration names",
+            Self::NotEmpty { .. } => {
+                "`--clean-database` removes what is there in the same transaction, `--database-map` names another database"
+            }
+            Self::Lacks { hint, .. } => hint,
+            Self::OlderServer { .. } => "restore it into a server of that version, or try it with `--older-server`",
+            Self::NoDump { .. } => "`dssvault snapshots --json` tells what each snapshot holds",
             Self::Damaged { .. } => "run it again; if it happens again, look into the server's log",
             Self::Failed { .. } => "the server's log tells more; nothing was committed",
             Self::Vault(cause) => return cause.hint(),

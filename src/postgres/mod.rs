@@ -11,9 +11,11 @@ pub mod error;
 pub mod held;
 pub mod password;
 pub mod record;
+pub mod restore;
 pub mod scope;
 pub mod session;
 pub mod steward;
+pub mod stored;
 pub mod survey;
 pub mod url;
 

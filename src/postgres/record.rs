@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::postgres::address::Address;
 use crate::postgres::scope::Scope;
 use crate::postgres::survey::{Relation, ServerFacts};
 
@@ -11,8 +12,8 @@ pub struct DatabaseFacts {
     /// The server and the database.
     #[serde(flatten)]
     pub server: ServerFacts,
-    /// Where the server was.
-    pub address: String,
+    /// Where it was.
+    pub address: Address,
     /// Which part was dumped.
     pub scope: Scope,
     /// Whether large objects are in the dump.

@@ -50,7 +50,7 @@ pub struct ServerFacts {
     /// Extensions and their versions.
     pub extensions: std::collections::BTreeMap<String, String>,
     /// Schemas, those of the system too.
-    #[serde(skip_serializing)]
+    #[serde(skip_serializing, default)]
     pub schemas: Vec<String>,
     /// Number of large objects.
     pub large_objects: u64,

@@ -6,12 +6,15 @@ use std::time::Duration;
 use clap::ValueEnum;
 
 use crate::cli::commands::migrate::{MigrateArgs, Wanted};
+use crate::cli::database::{Databases, PutBackArgs};
 use crate::cli::error::CliError;
 use crate::cli::exit::Outcome;
 use crate::cli::lists;
+use crate::cli::prompt;
 use crate::cli::session::Session;
 use crate::cli::snapshot::{self, FilterArgs, SnapshotPath};
 use crate::cli::text;
+use crate::cli::views::databases::DatabasesView;
 use crate::cli::views::note::NoteView;
 use crate::cli::views::pristine::PristineView;
 use crate::cli::views::restore::RestoreView;
@@ -19,6 +22,8 @@ use crate::dss::backup::DATADIR;
 use crate::dss::datadir::classes::Class;
 use crate::dss::datadir::selection::Selection;
 use crate::dss::restore::{self as pristine, PristineOptions};
+use crate::postgres::restore::{Ready, ready_all};
+use crate::postgres::stored::Stored;
 use crate::vault::restore::{self, Overwrite, OwnerMode, RestoreOptions};
 
 const EXAMPLES: &str = "\
@@ -32,6 +37,8 @@ Examples:
   dssvault -r /srv/vault restore latest --stop --start   a DSS node, to its own place
   dssvault -r /srv/vault restore latest --project SALES --target /var/tmp/sales
   dssvault restore latest --data-dir /data2/dss --install-dir /opt/dss-14.3 --dry-run
+  dssvault restore latest --stop --start --databases restore --clean-database
+  dssvault restore latest --databases only --database-map gov=gov_copy --create-database
   dssvault restore latest --drill /scratch/drill         try a copy beside production
 
 Files of /data/dss come back as TARGET/data/dss/...; with SNAPSHOT:PATH the content of
@@ -103,6 +110,8 @@ pub struct Args {
     part: PartArgs,
     #[command(flatten)]
     migrate: MigrateArgs,
+    #[command(flatten)]
+    databases: PutBackArgs,
     #[command(flatten)]
     filter: FilterArgs,
 }
@@ -190,6 +199,13 @@ fn refuse_parts(args: &Args) -> Result<(), CliError> {
     Ok(())
 }
 
+/// Looks at where the databases go: what must fail fails before anything is touched.
+fn databases_ready<'a>(args: &PutBackArgs, stored: Stored<'a>) -> Result<Vec<Ready<'a>>, CliError> {
+    let given = args.password()?;
+    let password = |record: &_| given.clone().or_else(|| pristine::stored_password(stored, record));
+    Ok(ready_all(stored, args.maps(), &password, &args.options())?)
+}
+
 fn run_pristine(args: Args, session: &Session) -> Result<Outcome, CliError> {
     refuse_parts(&args)?;
     let program = std::env::current_exe().map_err(|source| CliError::File {
@@ -213,6 +229,27 @@ fn run_pristine(args: Args, session: &Session) -> Result<Outcome, CliError> {
         session.output.report(&NoteView::new(format!("{} is removed", removed.display())))?;
         return Ok(Outcome::Clean);
     }
+    let stored = Stored { repository: &opened.repository, manifest: &listed.manifest, context };
+    let choice = args.databases.choice(
+        stored.records().len(),
+        listed.manifest.dss.is_some(),
+        prompt::is_possible() && !session.global.json,
+    )?;
+    // A snapshot of nothing but databases has no files to put back.
+    let is_node = listed.manifest.dss.is_some();
+    let choice = if is_node || choice == Databases::Skip { choice } else { Databases::Only };
+    let ready = if choice == Databases::Skip { Vec::new() } else { databases_ready(&args.databases, stored)? };
+    if choice == Databases::Only {
+        let mut restored = Vec::new();
+        if !args.dry_run {
+            for one in &ready {
+                restored.push(one.restore()?);
+            }
+        }
+        reporter.finish();
+        session.output.show(&DatabasesView::new(listed.id, &ready, restored, args.dry_run))?;
+        return Ok(Outcome::Clean);
+    }
     let options = PristineOptions {
         dry_run: args.dry_run,
         stop: args.node.stop,
@@ -222,7 +259,7 @@ fn run_pristine(args: Args, session: &Session) -> Result<Outcome, CliError> {
         health_limit: args.node.health_timeout,
         program,
     };
-    let report = pristine::run(&opened.repository, listed.id, &listed.manifest, &options, context)?;
+    let report = pristine::run(&opened.repository, listed.id, &listed.manifest, &options, &ready, context)?;
     reporter.finish();
     let view = PristineView::new(listed.id, options.dry_run, report);
     session.output.show(&view)?;

@@ -3,6 +3,7 @@
 
 pub mod backup;
 pub mod check;
+pub mod databases;
 pub mod demo;
 pub mod entry;
 pub mod export;

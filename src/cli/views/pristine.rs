@@ -9,7 +9,9 @@ use crate::base::size::ByteCount;
 use crate::cli::exit::Outcome;
 use crate::cli::output::View;
 use crate::cli::text::{counted, duration};
+use crate::cli::views::databases;
 use crate::dss::restore::{PristineReport, Way};
+use crate::postgres::restore::Restored;
 use crate::vault::restore::Failure;
 
 /// Failures named in the text; the JSON has all.
@@ -28,6 +30,7 @@ pub struct PristineView {
     bytes_free: u64,
     completed: bool,
     kept: Option<PathBuf>,
+    databases: Vec<Restored>,
     steps: Vec<String>,
     cautions: Vec<String>,
     files_restored: u64,
@@ -56,6 +59,7 @@ impl PristineView {
             bytes_free: report.room.free,
             completed: report.completed,
             kept: report.kept,
+            databases: report.databases,
             steps: report.steps,
             cautions: report.cautions,
             files_restored: files.files,
@@ -107,6 +111,7 @@ impl View for PristineView {
             true => format!("the interrupted exchange of {data_dir} is completed\n"),
             false => format!("restored {bytes} in {files} to {data_dir} in {took}\n"),
         });
+        text.extend(self.databases.iter().map(databases::line));
         if let Some(kept) = &self.kept {
             text.push_str(&format!(
                 "what it replaced is kept as {}: `--undo` puts it back, `--forget-old` removes it\n",

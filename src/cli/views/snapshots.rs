@@ -8,7 +8,7 @@ use crate::base::size::ByteCount;
 use crate::cli::output::View;
 use crate::cli::table::{Column, Table};
 use crate::cli::text;
-use crate::repo::snapshot::{Consistency, Imported, NodeRecord};
+use crate::repo::snapshot::{Consistency, DatabaseRecord, Imported, NodeRecord};
 use crate::vault::browse::Listed;
 
 /// One snapshot. Names that restic has mean the same here.
@@ -29,6 +29,8 @@ pub struct SnapshotView {
     #[serde(skip_serializing_if = "Option::is_none")]
     dss: Option<Box<NodeRecord>>,
     imported: Option<Imported>,
+    /// Dumps in it.
+    databases: Vec<DatabaseRecord>,
     program_version: String,
     summary: SummaryView,
 }
@@ -73,6 +75,7 @@ impl SnapshotView {
             consistency: manifest.consistency,
             dss: manifest.dss.clone(),
             imported: manifest.imported.clone(),
+            databases: manifest.databases.clone().unwrap_or_default(),
             program_version: manifest.program.clone(),
             summary: SummaryView {
                 backup_start: manifest.time,
@@ -189,6 +192,7 @@ pub(in crate::cli) mod tests {
             session: SessionId::from_bytes([4; 16]),
             dss: None,
             imported: None,
+            databases: None,
         }
     }
 
@@ -240,6 +244,7 @@ pub(in crate::cli) mod tests {
           ],
           "consistency": "live",
           "imported": null,
+          "databases": [],
           "program_version": "dssvault 0.1.0",
           "summary": {
             "backup_start": "2025-11-22T07:15:00Z",

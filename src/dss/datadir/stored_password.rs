@@ -50,10 +50,12 @@ mod tests {
 
     #[test]
     fn it_is_found_in_every_form_in_which_it_may_stand_in_clear() {
-        let found = |file, text, kind| assert_eq!(read_in(file, text, kind).as_deref(), Some("p w@d"), "{text}");
+        let found =
+            |file: &str, text: &str, kind| assert_eq!(read_in(file, text, kind).as_deref(), Some("p w@d"), "{text}");
         let runtime = |params: &str| format!(r#"{{"internalDatabase": {{"connection": {{"params": {{{params}}}}}}}}}"#);
-        found(SETTINGS, &runtime(r#""host": "h", "password": "p w@d""#), DatabaseKind::Runtime);
-        found(SETTINGS, &runtime(r#""url": "jdbc:postgresql://h/d?password=p+w%40d""#), DatabaseKind::Runtime);
+        for params in [r#""host": "h", "password": "p w@d""#, r#""url": "jdbc:postgresql://h/d?password=p+w%40d""#] {
+            found(SETTINGS, &runtime(params), DatabaseKind::Runtime);
+        }
         let govern = "psql.jdbc.url=jdbc:postgresql://h/d\npsql.jdbc.password=p w@d\n";
         found(PROPERTIES, govern, DatabaseKind::Govern);
         found(

@@ -6,6 +6,7 @@ use crate::base::hint::Hint;
 use crate::base::size::ByteCount;
 use crate::dss::control::ControlError;
 use crate::dss::datadir::error::DatadirError;
+use crate::postgres::error::PgError;
 use crate::vault::VaultError;
 
 /// A pristine restore that did not happen.
@@ -20,6 +21,9 @@ pub enum RestoreError {
     /// What lies at the place.
     #[error(transparent)]
     Datadir(#[from] DatadirError),
+    /// A database of it.
+    #[error(transparent)]
+    Database(#[from] PgError),
     /// The snapshot is of something else.
     #[error("the snapshot is not of a DSS node: it has no place of its own to be restored to")]
     NoNode,
@@ -175,6 +179,7 @@ impl RestoreError {
     pub fn is_refusal(&self) -> bool {
         match self {
             Self::Control(cause) => cause.is_refusal(),
+            Self::Database(cause) => cause.is_refusal(),
             Self::Vault(_) | Self::Datadir(_) | Self::Local { .. } | Self::NoNode | Self::NothingKept { .. } => false,
             Self::HalfExchanged { cause, .. } => cause.is_none(),
             Self::Runs { .. }
@@ -200,6 +205,7 @@ impl Hint for RestoreError {
     fn hint(&self) -> Option<String> {
         let plain = "restore its files with `--target DIR` instead";
         Some(match self {
+            Self::Database(cause) => return cause.hint(),
             Self::Vault(cause) => return cause.hint(),
             Self::Control(cause) => return cause.hint(),
             Self::Datadir(cause) => return cause.hint(),

@@ -2,6 +2,7 @@
 //! that stays as it is, and then the two are exchanged in one step, so that there is never half a node; where the directory
 //! itself cannot be renamed its entries are exchanged, with a journal. What was replaced is kept until it is told to go.
 
+mod databases;
 mod error;
 mod inside;
 mod kept;
@@ -9,6 +10,7 @@ pub(in crate::dss) mod made;
 mod place;
 mod project;
 mod ready;
+mod repoint;
 pub(in crate::dss) mod stale;
 pub(in crate::dss) mod swap;
 mod unfinished;
@@ -31,11 +33,13 @@ use crate::dss::datadir::DataDir;
 use crate::dss::datadir::host::Host;
 use crate::dss::datadir::ours;
 use crate::dss::restore::unfinished::{Unfinished, Wish};
+use crate::postgres::restore::{Ready, Restored};
 use crate::repo::Repository;
 use crate::repo::snapshot::{Manifest, NodeRecord};
 use crate::vault::restore::{self as vault_restore, OwnerMode, RestoreOptions, RestoreReport};
 use crate::vault::{Context, VaultError};
 
+pub use databases::stored_password;
 pub use error::RestoreError;
 pub use kept::{Undone, forget_old, undo};
 pub use place::{Place, Room, Way, is_mount_point, kit_version};
@@ -81,6 +85,8 @@ pub struct PristineReport {
     pub stale: Vec<PathBuf>,
     /// Whether it was started and answers; `None` if nobody asked for a start.
     pub healthy: Option<Result<(), String>>,
+    /// Databases that were put back.
+    pub databases: Vec<Restored>,
     /// What would be or was done, one line each.
     pub steps: Vec<String>,
 }
@@ -91,6 +97,7 @@ pub fn run(
     snapshot: SnapshotId,
     manifest: &Manifest,
     options: &PristineOptions,
+    databases: &[Ready<'_>],
     context: Context<'_>,
 ) -> Result<PristineReport, RestoreError> {
     let record = manifest.dss.as_deref().ok_or(RestoreError::NoNode)?;
@@ -117,7 +124,7 @@ pub fn run(
         ready::startable(&place, record, runs)?;
     }
     let mut report = PristineReport {
-        steps: steps(&place, there.is_some(), runs, unfinished.is_some(), room, options),
+        steps: steps(&place, there.is_some(), runs, unfinished.is_some(), room, options, databases),
         data_dir: place.data_dir.clone(),
         way: place.way,
         room,
@@ -127,11 +134,12 @@ pub fn run(
         files: RestoreReport::default(),
         stale: Vec::new(),
         healthy: None,
+        databases: Vec::new(),
     };
     if options.dry_run {
         return Ok(report);
     }
-    let attended = Attended { repository, manifest, snapshot, options, context, place, instance, runs };
+    let attended = Attended { repository, manifest, snapshot, options, databases, context, place, instance, runs };
     match (unfinished, attended.place.way) {
         (Some(unfinished), _) => attended.complete(unfinished, &mut report)?,
         (None, Way::InPlace) => attended.in_place(&mut report)?,
@@ -150,6 +158,7 @@ struct Attended<'a> {
     manifest: &'a Manifest,
     snapshot: SnapshotId,
     options: &'a PristineOptions,
+    databases: &'a [Ready<'a>],
     context: Context<'a>,
     place: Place,
     instance: Option<Instance>,
@@ -167,6 +176,7 @@ impl Attended<'_> {
             window.open()?;
         }
         self.still_stopped()?;
+        report.databases = databases::restore(self.databases)?;
         if exists {
             swap::exchange(data_dir, beside, before)?;
             report.kept = Some(before.clone());
@@ -200,6 +210,7 @@ impl Attended<'_> {
             window.open()?;
         }
         self.still_stopped()?;
+        report.databases = databases::restore(self.databases)?;
         swap::sync(beside);
         inside::exchange(&SwapJournal::of(&self.context.folders.state, data_dir), swap)?;
         report.kept = before.exists().then(|| before.clone());
@@ -243,6 +254,7 @@ impl Attended<'_> {
             return Ok(false);
         }
         report.stale = stale::remove(beside);
+        databases::repoint(self.databases, beside)?;
         Ok(true)
     }
 
@@ -252,8 +264,10 @@ impl Attended<'_> {
             window.open()?;
         }
         self.still_stopped()?;
+        report.databases = databases::restore(self.databases)?;
         report.files = self.restore_to(&self.place.data_dir, true)?;
         if report.files.failures.is_empty() {
+            databases::repoint(self.databases, &self.place.data_dir)?;
             report.stale = stale::remove(&self.place.data_dir);
         }
         // Half rewritten it must not be started, whatever it was before.
@@ -322,6 +336,7 @@ fn steps(
     unfinished: bool,
     room: Room,
     options: &PristineOptions,
+    databases: &[Ready<'_>],
 ) -> Vec<String> {
     let Place { data_dir, beside, before, way } = place;
     let (data_dir, beside, before) = (data_dir.display(), beside.display(), before.display());
@@ -332,6 +347,7 @@ fn steps(
     if runs {
         steps.push("stop the node and prove that it has stopped".to_owned());
     }
+    steps.extend(databases.iter().filter(|_| !unfinished).map(Ready::says));
     steps.push(match (unfinished, way, exists) {
         (true, _, _) => format!("complete the exchange of the entries of {data_dir} that was interrupted"),
         (_, Way::InPlace, _) => format!("rewrite what differs in {data_dir}, and remove what the snapshot has not"),

@@ -1,0 +1,153 @@
+//! Repository → `pg_restore`, which makes a script of the dump → us → `psql`. The script's own commit is its last
+//! statement: it is held back until `pg_restore` has ended well, so that half a dump is never committed.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use crate::postgres::error::{PgError, one_line};
+use crate::postgres::restore::Ready;
+use crate::sys::patient::Patient;
+use crate::sys::process;
+use crate::vault::VaultError;
+
+/// The end of a script, with its commit, is far shorter.
+const TAIL_BYTES: usize = 4096;
+const COMMIT: &[u8] = b"\nCOMMIT;\n";
+
+/// Restores a dump.
+pub fn run(ready: &Ready<'_>) -> Result<(), PgError> {
+    let label = ready.target.address.label();
+    let mut reader = Program::start("pg_restore", reading(ready))?;
+    let mut writer = Program::start("psql", writing(ready))?;
+    let (Some(mut into_reader), Some(from_reader)) = (reader.input.take(), reader.output.take()) else {
+        return Err(PgError::local("run", "pg_restore", io::Error::other("it has no pipes")));
+    };
+    let cancel = ready.stored.context.cancel;
+    let (fed, sent) = std::thread::scope(|threads| {
+        let feeder = threads.spawn(move || {
+            let fed = ready.stored.dump(ready.record, &mut into_reader);
+            drop(into_reader);
+            fed
+        });
+        let script = Patient::new(from_reader.as_fd(), cancel);
+        let sent = send(script, ready, &mut reader, &mut writer);
+        if sent.is_err() {
+            // Whoever still writes or reads would wait for ever.
+            process::kill_group(&mut reader.child);
+        }
+        (feeder.join(), sent)
+    });
+    if cancel.is_requested() {
+        return Err(PgError::Interrupted);
+    }
+    // What the server said explains everything else: whoever wrote to it then met a closed pipe.
+    writer.ended("psql", &label)?;
+    match fed {
+        Ok(Err(error)) if !is_closed_pipe(&error) => return Err(error.into()),
+        Err(_) => return Err(PgError::local("read from", "the repository", io::Error::other("the reader is gone"))),
+        Ok(_) => {}
+    }
+    reader.ended("pg_restore", &label)?;
+    match sent {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(PgError::Damaged { database: ready.record.name.clone(), why: "it has no end".to_owned() }),
+        Err(error) => Err(PgError::local("write to", "psql", error)),
+    }
+}
+
+fn reading(ready: &Ready<'_>) -> Command {
+    let mut command = ready.client.command("pg_restore");
+    command.args(["--file=-", "--single-transaction"]);
+    if ready.no_owner {
+        command.args(["--no-owner", "--no-privileges", "--no-tablespaces"]);
+    }
+    command
+}
+
+fn writing(ready: &Ready<'_>) -> Command {
+    let mut command = ready.client.command("psql");
+    command.args([
+        "--no-psqlrc",
+        "--quiet",
+        "--no-password",
+        "--set=ON_ERROR_STOP=1",
+        "--file=-",
+        "--output=/dev/null",
+    ]);
+    ready.target.access.apply(ready.target.address.apply(&mut command));
+    command
+}
+
+/// Copies the script; `false` if it ended without its commit.
+fn send(mut script: impl Read, ready: &Ready<'_>, reader: &mut Program, writer: &mut Program) -> io::Result<bool> {
+    let Some(mut out) = writer.input.take() else { return Err(io::ErrorKind::BrokenPipe.into()) };
+    out.write_all(ready.script.before().as_bytes())?;
+    let mut held = Vec::with_capacity(1 << 20);
+    let mut buffer = vec![0; 256 << 10];
+    loop {
+        let count = script.read(&mut buffer)?;
+        if count == 0 {
+            break;
+        }
+        held.extend_from_slice(&buffer[..count]);
+        let ready = held.len().saturating_sub(TAIL_BYTES);
+        out.write_all(&held[..ready])?;
+        held.drain(..ready);
+    }
+    let at = held.windows(COMMIT.len()).rposition(|window| window == COMMIT);
+    match (reader.child.wait()?.success(), at) {
+        (true, Some(at)) => {
+            out.write_all(&held[..=at])?;
+            out.write_all(ready.script.after().as_bytes())?;
+            out.write_all(&held[at + 1..])?;
+            drop(out);
+            Ok(writer.child.wait()?.success())
+        }
+        // Without a commit everything is as it was.
+        _ => Ok(false),
+    }
+}
+
+fn is_closed_pipe(error: &VaultError) -> bool {
+    matches!(error, VaultError::Local { source, .. } if source.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// A program between two pipes.
+struct Program {
+    child: Child,
+    input: Option<ChildStdin>,
+    output: Option<ChildStdout>,
+    errors: File,
+}
+
+impl Program {
+    fn start(program: &'static str, mut command: Command) -> Result<Self, PgError> {
+        let local = |error: io::Error| PgError::local("run", program, error);
+        let errors = tempfile::tempfile().map_err(local)?;
+        process::own_group(&mut command).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.stderr(errors.try_clone().map_err(local)?).spawn().map_err(local)?;
+        let (input, output) = (child.stdin.take(), child.stdout.take());
+        Ok(Self { child, input, output, errors })
+    }
+
+    /// Whether it ended well. One that was ended by us has nothing to say.
+    fn ended(&mut self, program: &'static str, label: &str) -> Result<(), PgError> {
+        self.input = None;
+        let status = self.child.wait().map_err(|error| PgError::local("wait for", program, error))?;
+        let why = one_line(&process::end_of(&mut self.errors));
+        if status.success() || (status.code().is_none() && why.is_empty()) {
+            return Ok(());
+        }
+        let how = format!("ended with {status}; nothing was changed");
+        Err(PgError::Failed { program, database: label.to_owned(), how, why })
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        self.input = None;
+        process::kill_group(&mut self.child);
+    }
+}
