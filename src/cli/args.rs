@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::cli::commands::{
-    backup, check, completions, demo, dump, export, import_tar, init, inspect, key, ls, man, restore, resume,
-    snapshots, stats,
+    backup, check, completions, demo, drill_database, dump, export, import_tar, init, inspect, key, ls, man, restore,
+    resume, snapshots, stats,
 };
 use crate::cli::environment;
 use crate::cli::error::CliError;
@@ -87,6 +87,8 @@ pub enum Command {
     Restore(Box<restore::Args>),
     /// List the files of a snapshot
     Ls(ls::Args),
+    /// Try the database dumps of a snapshot in a throw-away server
+    DrillDatabase(drill_database::Args),
     /// Write a file, or a directory as tar, to standard output
     Dump(dump::Args),
     /// Write a snapshot back as the archive the documented cron script makes
@@ -124,6 +126,7 @@ impl Command {
             Self::Snapshots(args) => snapshots::run(args, session),
             Self::Restore(args) => restore::run(*args, session),
             Self::Ls(args) => ls::run(args, session),
+            Self::DrillDatabase(args) => drill_database::run(args, session),
             Self::Dump(args) => dump::run(args, session),
             Self::Export(args) => export::run(args, session),
             Self::ImportTar(args) => import_tar::run(args, session),

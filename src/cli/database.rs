@@ -13,9 +13,8 @@ use crate::cli::prompt;
 use crate::cli::text::{self, counted};
 use crate::postgres::address::Address;
 use crate::postgres::backup::{LargeObjects, Options, Request};
-use crate::postgres::error::PgError;
 use crate::postgres::password::{Access, Password};
-use crate::postgres::restore::{Place, RestoreOptions};
+use crate::postgres::restore::{Create, Place, RestoreOptions};
 use crate::postgres::scope::Scope;
 
 /// How a server lets one in.
@@ -94,10 +93,10 @@ impl DumpArgs {
             ));
         }
         let named = |which: &Which| match which {
-            Which::Named(address, scope) => Some((address.clone(), scope.clone())),
+            Which::Named(text) => Some(Address::parse(text)),
             Which::Auto | Which::None => None,
         };
-        Ok(self.databases.iter().filter_map(named).collect())
+        Ok(self.databases.iter().filter_map(named).collect::<Result<_, _>>()?)
     }
 
     /// The password, if one is given.
@@ -148,8 +147,8 @@ pub struct PutBackArgs {
     pub databases: Option<Databases>,
     /// Another place for a dump: OLD is its name in the snapshot or that of its database, NEW a
     /// postgresql:// address, another database of the same server, or ?currentSchema=S for another schema
-    #[arg(long = "database-map", value_name = "OLD=NEW", value_parser = map, conflicts_with = "target")]
-    maps: Vec<(String, Place)>,
+    #[arg(long = "database-map", value_name = "OLD=NEW", conflicts_with = "target")]
+    maps: Vec<String>,
     /// Remove what is in the way, in the same transaction; what belongs to others never goes
     #[arg(long, conflicts_with = "target")]
     clean_database: bool,
@@ -172,7 +171,7 @@ impl PutBackArgs {
         RestoreOptions {
             clients: self.access.folder(),
             clean: self.clean_database,
-            create: self.create_database,
+            create: if self.create_database { Create::AsItWas } else { Create::No },
             no_owner: self.no_database_owner,
             older_server: self.older_server,
         }
@@ -184,8 +183,8 @@ impl PutBackArgs {
     }
 
     /// The other places, by the dumps' names.
-    pub fn maps(&self) -> &[(String, Place)] {
-        &self.maps
+    pub fn maps(&self) -> Result<Vec<(String, Place)>, CliError> {
+        self.maps.iter().map(|text| map(text)).collect()
     }
 
     /// What is to be done, if a snapshot has so many dumps; asks where it can.
@@ -207,11 +206,11 @@ impl PutBackArgs {
     }
 }
 
-fn map(text: &str) -> Result<(String, Place), String> {
-    let (old, new) =
-        text.split_once('=').filter(|(old, new)| !old.is_empty() && !new.is_empty()).ok_or("write OLD=NEW")?;
-    let place = Place::parse(new).map_err(|error| error.to_string())?;
-    Ok((old.to_owned(), place))
+fn map(text: &str) -> Result<(String, Place), CliError> {
+    let Some((old, new)) = text.split_once('=').filter(|(old, new)| !old.is_empty() && !new.is_empty()) else {
+        return Err(CliError::usage("`--database-map` wants OLD=NEW", "see `dssvault restore --help`"));
+    };
+    Ok((old.to_owned(), Place::parse(new)?))
 }
 
 /// Which database.
@@ -219,18 +218,19 @@ fn map(text: &str) -> Result<(String, Place), String> {
 enum Which {
     Auto,
     None,
-    Named(Address, Scope),
+    /// Looked at later: an address that cannot be used may hold a password, and refused arguments are repeated.
+    Named(String),
 }
 
 impl FromStr for Which {
-    type Err = PgError;
+    type Err = std::convert::Infallible;
 
-    fn from_str(word: &str) -> Result<Self, PgError> {
-        match word {
-            "auto" => Ok(Self::Auto),
-            "none" => Ok(Self::None),
-            _ => Address::parse(word).map(|(address, scope)| Self::Named(address, scope)),
-        }
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        Ok(match word {
+            "auto" => Self::Auto,
+            "none" => Self::None,
+            _ => Self::Named(word.to_owned()),
+        })
     }
 }
 

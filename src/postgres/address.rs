@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::postgres::error::PgError;
 use crate::postgres::scope::Scope;
-use crate::postgres::url::{HostPort, JdbcUrl, PasswordKind, first_schema};
+use crate::postgres::url::{HostPort, JdbcUrl, PasswordKind, first_schema, listed_schema};
 
 /// Parameters of an address that libpq has a variable for. Those of Java's driver have the same names.
 const PARAMETERS: [(&str, &str); 15] = [
@@ -80,11 +80,22 @@ impl Address {
         };
         let encoded = |text: &str| percent_encoding::utf8_percent_encode(text, RESERVED).to_string();
         let hosts = self.hosts.iter().map(shown).collect::<Vec<_>>().join(",");
-        let schema = schema.map(|schema| ("currentSchema".to_owned(), schema.to_owned()));
+        let schema = schema.map(|schema| ("currentSchema".to_owned(), listed_schema(schema)));
         let all = schema.into_iter().chain(self.parameters.iter().cloned());
         let pairs: Vec<String> = all.map(|(name, value)| format!("{}={}", encoded(&name), encoded(&value))).collect();
         let query = if pairs.is_empty() { String::new() } else { format!("?{}", pairs.join("&")) };
         format!("jdbc:postgresql://{hosts}/{}{query}", encoded(self.database.as_deref().unwrap_or_default()))
+    }
+
+    /// The name of the database for an argument that may also be a whole connection string.
+    pub fn database_argument(&self) -> Option<String> {
+        let name = self.database.as_ref()?;
+        let is_plain = !name.contains('=') && !name.starts_with("postgres");
+        Some(if is_plain {
+            name.clone()
+        } else {
+            format!("dbname='{}'", name.replace('\\', "\\\\").replace('\'', "\\'"))
+        })
     }
 
     /// Whether it is reached over the network, as Java's driver must.

@@ -80,6 +80,13 @@ impl Clients {
         self.fitting(digits.parse().ok()?)
     }
 
+    /// The same, with the programs of a server beside it.
+    pub fn with_server(&self, dump_version: &str) -> Option<&Client> {
+        let oldest = self.reading(dump_version)?.major;
+        let has_server = |client: &&Client| client.program("initdb").is_file() && client.program("pg_ctl").is_file();
+        self.0.iter().filter(|client| client.major >= oldest).find(has_server)
+    }
+
     /// Their versions, for people.
     pub fn versions(&self) -> String {
         self.0.iter().map(|client| client.version.as_str()).collect::<Vec<_>>().join(", ")

@@ -85,7 +85,7 @@ impl<'c> Dump<'c> {
         if !passwords {
             command.arg("--no-role-passwords");
         }
-        if let Some(database) = &address.database {
+        if let Some(database) = address.database_argument() {
             // Not the maintenance database, which the account may not be let into.
             command.arg(format!("--database={database}"));
         }

@@ -25,6 +25,16 @@ pub enum PgError {
         /// Whether the folder was asked for.
         asked: bool,
     },
+    /// No server programs.
+    #[error(
+        "the server programs of PostgreSQL (initdb, pg_ctl) of version {wanted} or newer were not found; clients are {clients}"
+    )]
+    NoServer {
+        /// Version of the dump.
+        wanted: String,
+        /// Versions of clients found.
+        clients: String,
+    },
     /// `pg_dump` refuses newer servers.
     #[error("the server of {database} has version {server}, and the newest pg_dump here is {clients}")]
     ClientTooOld {
@@ -240,6 +250,9 @@ impl Hint for PgError {
             Self::NoClient { .. } => {
                 "install them (`apt install postgresql-client`, `dnf install postgresql`), or name their folder with \
                  `--pg-bin`"
+            }
+            Self::NoServer { .. } => {
+                "install them (`apt install postgresql`, `dnf install postgresql-server`), or name their folder with `--pg-bin`"
             }
             Self::ClientTooOld { .. } => {
                 "install the client programs of the server's version or a newer one; `--pg-bin` names their folder"

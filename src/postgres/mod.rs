@@ -6,6 +6,8 @@
 pub mod address;
 pub mod backup;
 pub mod client;
+pub mod cluster;
+pub mod drill;
 pub mod dump;
 pub mod error;
 pub mod held;

@@ -143,10 +143,24 @@ pub fn password_in(text: &str) -> Option<Zeroizing<String>> {
     found.map(Zeroizing::new)
 }
 
-/// The first of a list of schemas, without its quotes.
+/// The first of a list of schemas, as the server reads it: quotes keep capitals and commas, without them capitals are
+/// small letters. Source: PostgreSQL docs, `search_path`.
 pub fn first_schema(list: &str) -> Option<String> {
-    let first = list.split(',').next().unwrap_or_default().trim().trim_matches('"');
-    (!first.is_empty()).then(|| first.to_owned())
+    let list = list.trim();
+    let first = match list.strip_prefix('"') {
+        Some(quoted) => {
+            let end = quoted.replace("\"\"", "\0\0").find('"').unwrap_or(quoted.len());
+            quoted.get(..end)?.replace("\"\"", "\"")
+        }
+        None => list.split(',').next()?.trim().to_ascii_lowercase(),
+    };
+    (!first.is_empty()).then_some(first)
+}
+
+/// A schema in the form [`first_schema`] reads.
+pub fn listed_schema(schema: &str) -> String {
+    let plain = |sign: char| sign.is_ascii_lowercase() || sign.is_ascii_digit() || sign == '_';
+    if schema.chars().all(plain) { schema.to_owned() } else { format!("\"{}\"", schema.replace('"', "\"\"")) }
 }
 
 fn decoded(text: &str) -> Option<String> {
@@ -187,6 +201,17 @@ mod tests {
         assert_eq!((url.schema.as_deref(), url.user.as_deref()), (Some("dss_gov"), Some("go v")));
         assert_eq!(url.parameters, [("ssl".into(), "true".into()), ("sslkey".into(), "/etc/k.pk8".into())]);
         assert_eq!(url.password, PasswordKind::None);
+    }
+
+    #[test]
+    fn a_schema_is_read_as_the_server_reads_it() {
+        let first = |list: &str| first_schema(list);
+        assert_eq!(first(" Dss , public").as_deref(), Some("dss"));
+        assert_eq!(first("\"My, \"\"Schema\"\"\", public").as_deref(), Some("My, \"Schema\""));
+        assert_eq!((first(""), first(" , a"), first("\"\"")), (None, None, None));
+        for name in ["dss", "My, \"Schema\"", "gr\u{fc}n", "A"] {
+            assert_eq!(first(&listed_schema(name)).as_deref(), Some(name));
+        }
     }
 
     #[test]

@@ -130,9 +130,9 @@ fn tail(file: &mut File, bytes_max: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Takes from its environment what opens the repository.
+/// Takes from its environment what opens the repository, or a database for us.
 pub fn without_secrets(command: &mut Command) -> &mut Command {
-    for name in ["DSSVAULT_PASSWORD", "DSSVAULT_NEW_PASSWORD"] {
+    for name in ["DSSVAULT_PASSWORD", "DSSVAULT_NEW_PASSWORD", "DSSVAULT_DATABASE_PASSWORD"] {
         command.env_remove(name);
     }
     command

@@ -51,6 +51,7 @@ pub fn manifest(session: SessionId) -> Manifest {
         session,
         dss: None,
         imported: None,
+        databases: None,
     }
 }
 

@@ -26,6 +26,8 @@ mod lab;
 mod machine;
 #[path = "../support/node.rs"]
 mod node;
+#[path = "../support/postgres.rs"]
+mod postgres;
 #[path = "../support/skip.rs"]
 mod skip;
 #[path = "../support/strace.rs"]
@@ -103,6 +105,11 @@ mod node_restore;
 mod node_rolling;
 mod node_site_freeze;
 mod node_trouble;
+mod pg_drill;
+mod pg_dumps;
+mod pg_node;
+mod pg_secrets;
+mod pg_trouble;
 mod restore_damage;
 mod restore_existing;
 mod restore_hostile;

@@ -143,5 +143,6 @@ fn manifest(root: ChunkId) -> Manifest {
         session: SessionId::from_bytes([2; 16]),
         dss: None,
         imported: None,
+        databases: None,
     }
 }

@@ -174,5 +174,6 @@ fn manifest(repository: &Repository, session: &Session<'_>, node: NodeId, root: 
         session: session.id(),
         dss: None,
         imported: None,
+        databases: None,
     }
 }

@@ -313,6 +313,7 @@ impl<'a> Run<'a> {
             session: self.sealer.session(),
             dss: None,
             imported: None,
+            databases: None,
         }
     }
 }

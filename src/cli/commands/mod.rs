@@ -4,6 +4,7 @@ pub mod backup;
 pub mod check;
 pub mod completions;
 pub mod demo;
+pub mod drill_database;
 pub mod dump;
 pub mod export;
 pub mod import_tar;

@@ -203,7 +203,7 @@ fn refuse_parts(args: &Args) -> Result<(), CliError> {
 fn databases_ready<'a>(args: &PutBackArgs, stored: Stored<'a>) -> Result<Vec<Ready<'a>>, CliError> {
     let given = args.password()?;
     let password = |record: &_| given.clone().or_else(|| pristine::stored_password(stored, record));
-    Ok(ready_all(stored, args.maps(), &password, &args.options())?)
+    Ok(ready_all(stored, &args.maps()?, &password, &args.options())?)
 }
 
 fn run_pristine(args: Args, session: &Session) -> Result<Outcome, CliError> {

@@ -5,6 +5,7 @@ pub mod backup;
 pub mod check;
 pub mod databases;
 pub mod demo;
+pub mod drill;
 pub mod entry;
 pub mod export;
 pub mod import;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::base::cancel::Cancel;
 use crate::dss::backup::error::NodeError;
-use crate::dss::datadir::databases::{Database, Server};
+use crate::dss::datadir::databases::{Database, DatabaseKind, Server};
 use crate::dss::datadir::facts::Facts;
 use crate::dss::datadir::stored_password;
 use crate::postgres::address::Address;
@@ -54,8 +54,9 @@ pub fn prepare(root: &Path, facts: &Facts, wish: &DatabaseWish, cancel: &Cancel)
     }
     for (address, scope) in &wish.named {
         let same = |(_, server): &(&Database, &Server)| server.database == address.database;
-        let kind = on_servers(facts).find(same).map(|(database, _)| database.kind.word().to_owned());
-        let (address, scope, access) = (address.clone(), scope.clone(), Access::with(wish.password.as_ref())?);
+        let kind = on_servers(facts).find(same).map(|(database, _)| database.kind);
+        let access = Access::with(password(root, kind, wish).as_ref())?;
+        let (address, scope, kind) = (address.clone(), scope.clone(), kind.map(|kind| kind.word().to_owned()));
         requests.push(Request { address, scope, kind, access });
     }
     let prepared = Databases::prepare(requests, wish.options.clone(), cancel);
@@ -71,8 +72,12 @@ fn on_servers(facts: &Facts) -> impl Iterator<Item = (&Database, &Server)> {
     facts.databases.iter().filter_map(|database| Some((database, database.server.as_ref()?)))
 }
 
+/// What was given, or what the configuration tells in clear.
+fn password(root: &Path, kind: Option<DatabaseKind>, wish: &DatabaseWish) -> Option<Password> {
+    wish.password.clone().or_else(|| stored_password::read(root, kind?).map(Password::new))
+}
+
 fn configured(root: &Path, database: &Database, server: &Server, wish: &DatabaseWish) -> Result<Request, NodeError> {
-    let known = wish.password.clone().or_else(|| stored_password::read(root, database.kind).map(Password::new));
     Ok(Request {
         address: Address {
             hosts: server.hosts.clone(),
@@ -85,6 +90,6 @@ fn configured(root: &Path, database: &Database, server: &Server, wish: &Database
             prefix: server.table_prefix.clone().filter(|text| !text.is_empty()),
         },
         kind: Some(database.kind.word().to_owned()),
-        access: Access::with(known.as_ref())?,
+        access: Access::with(password(root, Some(database.kind), wish).as_ref())?,
     })
 }

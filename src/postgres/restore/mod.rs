@@ -67,6 +67,18 @@ impl Place {
     }
 }
 
+/// Whether a database is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Create {
+    /// No.
+    #[default]
+    No,
+    /// With the encoding and the locale it had.
+    AsItWas,
+    /// With its encoding and the locale every server has.
+    Plainly,
+}
+
 /// How dumps are put back.
 #[derive(Debug, Clone, Default)]
 pub struct RestoreOptions {
@@ -74,8 +86,8 @@ pub struct RestoreOptions {
     pub clients: Option<PathBuf>,
     /// Remove what is there and would be in the way.
     pub clean: bool,
-    /// Make the database if the server does not have it.
-    pub create: bool,
+    /// Whether the database is made if the server does not have it.
+    pub create: Create,
     /// Everything belongs to the account that restores, and nobody else may do anything with it.
     pub no_owner: bool,
     /// Try a server of an older version.
@@ -150,8 +162,8 @@ impl<'a> Ready<'a> {
             server: record.client_version.clone(),
             clients: clients.versions(),
         })?;
-        if options.create {
-            create(client, &target, &facts, cancel)?;
+        if options.create != Create::No {
+            create(client, &target, &facts, options.create, cancel)?;
         }
         let mut session = Session::open(client, &target.address, &target.access, cancel)?;
         let scope = scope_there(&facts.scope, target.schema.as_deref());
@@ -161,7 +173,7 @@ impl<'a> Ready<'a> {
             record.caveats.iter().map(|caveat| format!("of the dump {}: {caveat}", record.name)).collect();
         version(record, &facts, &there, options, &label, &mut warnings)?;
         if !options.clean {
-            empty(&there, &facts, &scope, &label)?;
+            empty(&there, &facts, &label)?;
         }
         if !options.no_owner {
             owners(record, &facts, &mut session, &label)?;
@@ -170,6 +182,11 @@ impl<'a> Ready<'a> {
         drop(session);
         let no_owner = options.no_owner;
         Ok(Self { stored, record, facts, client: client.clone(), target, script, no_owner, warnings })
+    }
+
+    /// The programs it is put back with.
+    pub fn client(&self) -> &Client {
+        &self.client
     }
 
     /// What it is to DSS, if anything.
@@ -254,16 +271,13 @@ fn version(
     Ok(())
 }
 
-fn empty(there: &Survey, facts: &DatabaseFacts, scope: &Scope, label: &str) -> Result<(), PgError> {
+fn empty(there: &Survey, facts: &DatabaseFacts, label: &str) -> Result<(), PgError> {
     let full = |first: String, others: usize| Err(PgError::NotEmpty { database: label.to_owned(), first, others });
     if let Some(first) = there.relations.first() {
         return full(format!("{}.{}", first.schema, first.name), there.relations.len() - 1);
     }
-    if facts.has_large_objects
-        && facts.server.large_objects > 0
-        && there.server.large_objects > 0
-        && scope.is_everything()
-    {
+    // They have numbers, not names, and those of a copy are those of the original.
+    if facts.has_large_objects && facts.server.large_objects > 0 && there.server.large_objects > 0 {
         return full(format!("{} large objects", there.server.large_objects), 0);
     }
     Ok(())
@@ -297,7 +311,13 @@ fn owners(
 }
 
 /// Makes the database as it was, if it is not there.
-fn create(client: &Client, target: &Target, facts: &DatabaseFacts, cancel: &Cancel) -> Result<(), PgError> {
+fn create(
+    client: &Client,
+    target: &Target,
+    facts: &DatabaseFacts,
+    how: Create,
+    cancel: &Cancel,
+) -> Result<(), PgError> {
     let Some(name) = &target.address.database else { return Ok(()) };
     let maintenance = target.address.with_database("postgres");
     let mut session = Session::open(client, &maintenance, &target.access, cancel)?;
@@ -307,11 +327,12 @@ fn create(client: &Client, target: &Target, facts: &DatabaseFacts, cancel: &Canc
         return Ok(());
     }
     let like = &facts.server;
+    let (collate, ctype) = if how == Create::Plainly { ("C", "C") } else { (&*like.collate, &*like.ctype) };
     session.execute(&format!(
         "CREATE DATABASE {} TEMPLATE template0 ENCODING {} LC_COLLATE {} LC_CTYPE {}",
         identifier(name),
         literal(&like.encoding),
-        literal(&like.collate),
-        literal(&like.ctype)
+        literal(collate),
+        literal(ctype)
     ))
 }

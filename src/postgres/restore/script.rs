@@ -99,7 +99,8 @@ impl Script {
 
     /// What is sent before the dump; it opens the transaction that the dump's own end commits.
     pub fn before(&self) -> String {
-        lines(std::iter::once(&"BEGIN".to_owned()).chain(&self.before))
+        // The script of the dump begins a transaction too, and would be warned that there is one.
+        lines([&"SET client_min_messages TO error".to_owned(), &"BEGIN".to_owned()].into_iter().chain(&self.before))
     }
 
     /// What is sent just before the dump's commit.
@@ -145,7 +146,10 @@ fn removal(scope: &Scope) -> String {
          EXECUTE 'DROP ' || one.kind || ' IF EXISTS ' || one.name || ' CASCADE';\n    END IF;\n  END LOOP;\n"
     );
     // What else a dump without a prefix brings: routines and types of the schemas.
-    let rest = if scope.prefix.is_none() { REST.replace("IN_SCOPE", &in_scope) } else { String::new() };
+    let mut rest = if scope.prefix.is_none() { REST.replace("IN_SCOPE", &in_scope) } else { String::new() };
+    if scope.is_everything() {
+        rest.push_str(SCHEMAS);
+    }
     format!(
         "DO $dssvault$\nDECLARE\n  one record;\n  others bigint := {others};\nBEGIN\n{relations}{rest}  IF others <> {others} \
          THEN\n    RAISE EXCEPTION 'objects of others depend on what would be removed';\n  END IF;\nEND\n$dssvault$"
@@ -159,6 +163,12 @@ const REST: &str = "  FOR one IN SELECT p.oid::regprocedure AS name FROM pg_proc
     ('e', 'd', 'r') OR t.typtype = 'c' AND EXISTS (SELECT 1 FROM pg_class c WHERE c.oid = t.typrelid AND c.relkind = 'c')) \
     AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = 'pg_type'::regclass AND d.objid = t.oid AND d.deptype = \
     'e') LOOP\n    EXECUTE 'DROP TYPE ' || one.name || ' CASCADE';\n  END LOOP;\n";
+
+/// The schema every database is born with stays: no dump makes it.
+const SCHEMAS: &str = "  FOR one IN SELECT quote_ident(n.nspname) AS name FROM pg_namespace n WHERE n.nspname !~ '^pg_' AND \
+    n.nspname NOT IN ('information_schema', 'public') AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = \
+    'pg_namespace'::regclass AND d.objid = n.oid AND d.deptype = 'e') LOOP\n    EXECUTE 'DROP SCHEMA ' || one.name || ' \
+    CASCADE';\n  END LOOP;\n";
 
 /// Large objects belong to no schema: those go whose owner owns nothing else there.
 fn large_objects(facts: &DatabaseFacts, there: &Survey, scope: &Scope) -> Option<String> {
