@@ -35,7 +35,7 @@ pub fn undo(manifest: &Manifest, snapshot: SnapshotId, context: Context<'_>) -> 
         let data_dir = unfinished.end(Wish::Undo)?.data_dir;
         let owed = instance.map(|instance| StopJournal::of(&context.folders.state, &instance));
         let recovered = owed.map_or(Ok(Recovered::Nothing), |owed| recover(&owed, context.cancel))?;
-        return Ok(Undone { data_dir, started: recovered != Recovered::Nothing });
+        return Ok(Undone { data_dir, started: !matches!(recovered, Recovered::Nothing | Recovered::Rejoined) });
     }
     let place = keeping(place, snapshot)?;
     let there = DataDir::open(&place.data_dir, &Host::new(None)).ok();
