@@ -111,6 +111,7 @@ fn code_of_restore(error: &RestoreError) -> u8 {
     match error {
         _ if error.is_refusal() => REFUSED,
         RestoreError::Vault(cause) => code_of_vault(cause),
+        RestoreError::HalfRewritten { cause, .. } => code_of_vault(cause),
         RestoreError::Datadir(cause) => code_of_datadir(cause),
         RestoreError::Control(ControlError::Busy { .. }) => BUSY,
         RestoreError::Control(ControlError::Interrupted) => INTERRUPTED,

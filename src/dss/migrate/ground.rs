@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{StatVfsMountFlags, access, statvfs};
+use rustix::fs::{StatVfsMountFlags, statvfs};
 
 use crate::dss::control::evidence::Running;
 use crate::dss::control::instance::Instance;
@@ -14,7 +14,7 @@ use crate::dss::datadir::host::Host;
 use crate::dss::datadir::ours;
 use crate::dss::datadir::version::DssVersion;
 use crate::dss::migrate::source::Source;
-use crate::dss::restore::{is_mount_point, kit_version};
+use crate::dss::restore::{can_rename, kit_version};
 use crate::sys::names::{Account, Names};
 use crate::sys::xattr::holds_acls;
 
@@ -117,12 +117,6 @@ impl Ground {
 /// The nearest directory above a path that exists.
 fn existing(path: &Path) -> PathBuf {
     path.ancestors().find(|path| path.is_dir()).unwrap_or(Path::new("/")).to_owned()
-}
-
-/// Whether a restored directory can take the place of this one by a rename.
-pub fn can_rename(data_dir: &Path) -> bool {
-    let Some(parent) = data_dir.parent() else { return false };
-    !is_mount_point(data_dir) && access(parent, rustix::fs::Access::WRITE_OK).is_ok()
 }
 
 fn occupancy(data_dir: &Path, source: &Source) -> Occupancy {
