@@ -55,6 +55,11 @@ pub fn make(state: &Path, path: &Path) -> Result<(), RestoreError> {
     noted.map_err(failed("note that we made", path))
 }
 
+/// Whether what we made beside a directory has taken its place.
+pub fn has_arrived(state: &Path, place: &Place) -> bool {
+    noted(state, &place.beside).is_some_and(|noted| noted.is_at(&place.data_dir))
+}
+
 /// What an interrupted restore has left beside a node: content of ours goes, a node that was replaced gets the name it
 /// was to be kept under. Whatever else has the name stays, and is an error.
 pub fn settle(state: &Path, place: &Place) -> Result<(), RestoreError> {
