@@ -7,6 +7,9 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 
+use dssvault::dss::control::instance::key_of;
+use dssvault::dss::control::lock::DataDirLock;
+
 use crate::cli_fixture::{Desk, Done};
 use crate::node::{self, Node};
 use crate::skip::skip;
@@ -305,4 +308,19 @@ fn a_stop_that_failed_is_told_and_not_the_time_it_took() {
     let backup = ["backup", path.to_str().unwrap(), "--consistency", "stopped", "--max-downtime", "2s"];
     let done = desk.run(&backup).expect_code(1);
     assert!(done.err.contains("failed to stop") && !done.err.contains("max-downtime"), "{}", done.err);
+}
+
+#[test]
+fn a_directory_somebody_works_on_is_told_as_busy_before_it_is_looked_at() {
+    let (node, desk) = or_skip!(saved(|_| {}), "a_directory_somebody_works_on_is_told_as_busy_before_it_is_looked_at");
+    let (state, data_dir) = (desk.path("state/dssvault"), node.data_dir().canonicalize().unwrap());
+    let lock = DataDirLock::take(&state, &data_dir).unwrap();
+    // What whoever holds it is writing at this moment.
+    let journal = state.join("swaps").join(format!("{}.json", key_of(&data_dir)));
+    fs::create_dir_all(journal.parent().unwrap()).unwrap();
+    fs::write(&journal, "{").unwrap();
+    let backup = ["backup", data_dir.to_str().unwrap()];
+    desk.run(&backup).expect_code(11);
+    drop(lock);
+    desk.run(&backup).expect_code(1);
 }

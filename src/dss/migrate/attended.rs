@@ -150,7 +150,8 @@ impl Attended<'_> {
     /// Whatever went wrong: a copy that may have been started is stopped.
     fn stop_copy(&self, progress: &Progress, error: MigrateError) -> MigrateError {
         let may_run = matches!(progress.state(plan::START), Some(State::Begun | State::Done));
-        let is_over = matches!(progress.state(plan::STOP), Some(State::Done | State::Skipped));
+        // One that was begun has failed itself, and tells so.
+        let is_over = progress.state(plan::STOP).is_some();
         if !progress.plan.drill || !may_run || is_over {
             return error;
         }
