@@ -108,6 +108,9 @@ impl Attended<'_> {
                 let (report, kept) = self.files(&|| tools.still_stopped(&step.name)).bring(&plan, begun_before)?;
                 *self.restored.borrow_mut() = report;
                 progress.kept = kept;
+                if plan.drill {
+                    tools.leads_nowhere(&step.name)?;
+                }
             }
             Act::Start => {
                 self.may_start(&tools, step)?;

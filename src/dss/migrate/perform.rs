@@ -47,7 +47,6 @@ impl Tools<'_> {
             Act::Restore | Act::Start | Act::Advice => {}
             Act::Configure { settings } => configure::set(data_dir, settings).map_err(told)?,
             Act::QuietScenarios => {
-                self.leads_nowhere().map_err(failed)?;
                 quiet::scenarios_off(data_dir).map_err(told)?;
             }
             Act::SetPythonAside => aside::set_aside(data_dir, self.packages).map_err(told)?,
@@ -65,11 +64,16 @@ impl Tools<'_> {
         Ok(())
     }
 
-    /// Whether the copy is alone with its files: what it wrote through a link would be production's.
-    fn leads_nowhere(&self) -> Result<(), String> {
-        let copy = DataDir::open(&self.plan.data_dir, &Host::new(None)).map_err(|error| error.to_string())?;
+    /// Whether a copy is alone with its files: what the installer and it wrote through a link would be production's.
+    pub fn leads_nowhere(&self, step: &str) -> Result<(), MigrateError> {
+        let opened = DataDir::open(&self.plan.data_dir, &Host::new(None));
+        let copy = opened.map_err(|error| MigrateError::step(step, error))?;
         match copy.facts.links.iter().find(|link| link.exists != Some(false) && !link.is_only_read()) {
-            Some(link) => Err(format!("{} is a link to {}, where the copy would work too", link.path, link.leads_to)),
+            Some(link) => Err(MigrateError::Step {
+                step: step.to_owned(),
+                why: format!("{} is a link to {}, where the copy would work too", link.path, link.leads_to),
+                advice: Some("remove the link from the copy, and give the same command again".to_owned()),
+            }),
             None => Ok(()),
         }
     }
