@@ -114,6 +114,7 @@ fn code_of_restore(error: &RestoreError) -> u8 {
         _ if error.is_refusal() => REFUSED,
         RestoreError::Vault(cause) => code_of_vault(cause),
         RestoreError::Database(cause) => code_of_postgres(cause),
+        RestoreError::HalfRewritten { cause, .. } => code_of_vault(cause),
         RestoreError::Datadir(cause) => code_of_datadir(cause),
         RestoreError::Control(ControlError::Busy { .. }) => BUSY,
         RestoreError::Control(ControlError::Interrupted) => INTERRUPTED,

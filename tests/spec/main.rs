@@ -98,6 +98,8 @@ mod node_backup;
 mod node_cycle;
 mod node_inside;
 mod node_jobs;
+mod node_leftover;
+mod node_meanwhile;
 mod node_migrate;
 mod node_packages;
 mod node_parts;

@@ -101,7 +101,7 @@ fn in_place_only_differences_are_rewritten() {
     let saved = copy(&node);
     wreck(&node);
     let done = desk.run(&["restore", "latest", "--in-place", "--json"]).expect_code(0);
-    let report = done.json();
+    let report = done.json_lines().pop().unwrap();
     assert!(report["files_restored"].as_u64() < report["files_skipped"].as_u64(), "{report}");
     assert!(!node.data_dir().join("config/added").exists());
     assert_eq!(misses(&saved, &node.data_dir()), Vec::<String>::new());

@@ -69,6 +69,7 @@ impl View for ResumeView {
             Recovered::Nothing => format!("{}: nothing is owed\n", node.data_dir),
             Recovered::Ran => format!("{}: it runs already\n", node.data_dir),
             Recovered::Started => format!("{}: started\n", node.data_dir),
+            Recovered::Rejoined => format!("{}: back in rotation\n", node.data_dir),
             Recovered::Unhealthy(why) => format!("{}: started, but it does not answer: {why}\n", node.data_dir),
         };
         self.nodes.iter().map(line).collect()
@@ -89,6 +90,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, CliError> {
     let mut nodes = Vec::new();
     for journal in journals {
         let Some(owed) = journal.read()? else { continue };
+        let _lock = DataDirLock::take(&state, &owed.instance.data_dir)?;
         match refuse_half_exchanged(&state, &owed.instance.data_dir) {
             Ok(()) => {}
             // The others are owed theirs all the same.
@@ -98,7 +100,6 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, CliError> {
             }
             Err(error) => return Err(error.into()),
         }
-        let _lock = DataDirLock::take(&state, &owed.instance.data_dir)?;
         let recovered = recover(&journal, &session.cancel)?;
         nodes.push(ResumedNode { data_dir: owed.instance.data_dir.display().to_string(), recovered });
     }

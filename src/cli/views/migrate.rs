@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::base::id::SnapshotId;
 use crate::cli::exit::Outcome;
 use crate::cli::output::View;
-use crate::dss::migrate::{By, MigrateReport, Offered, Plan, State, Step};
+use crate::dss::migrate::{By, MigrateReport, Offered, Plan, START, STOP, State, Step};
 use crate::sys::process::line;
 
 /// The plan with what became of it.
@@ -90,25 +90,39 @@ impl MigrateView {
             text.push_str("left for you:\n");
             left.iter().for_each(|step| text.push_str(&step.text("  ")));
         }
-        let data_dir = self.data_dir.display();
-        text.push_str(&match (self.drill, self.healthy, &self.unhealthy_because) {
-            (true, Some(true), _) => {
-                format!(
-                    "the copy in {data_dir} started, answered, and is stopped again; remove it when you have looked\n"
-                )
-            }
-            (true, _, why) => format!(
-                "the copy in {data_dir} was started and does not answer: {}; it is stopped\n",
-                why.as_deref().unwrap_or("nobody knows why")
-            ),
-            (false, Some(true), _) => format!("the node in {data_dir} was started and answers\n"),
-            (false, Some(false), why) => format!(
-                "the node in {data_dir} was started and does not answer: {}\n",
-                why.as_deref().unwrap_or("nobody knows why")
-            ),
-            (false, None, _) => format!("the node is in {data_dir} and is not started\n"),
-        });
+        text.push_str(&self.ending());
         text
+    }
+
+    /// What is there now, told by what became of the steps.
+    fn ending(&self) -> String {
+        let is_done = |name: &str| {
+            let mut steps = self.steps.iter();
+            steps.any(|step| step.name == name && step.outcome == Some(State::Done))
+        };
+        let (data_dir, started, stopped) = (self.data_dir.display(), is_done(START), is_done(STOP));
+        let why = self.unhealthy_because.as_deref().unwrap_or("nobody knows why");
+        match (self.drill, started, self.healthy == Some(true), stopped) {
+            (true, false, _, _) => {
+                format!("the copy is in {data_dir} and was not started; remove it when you have looked\n")
+            }
+            (true, true, true, true) => format!(
+                "the copy in {data_dir} started, answered, and is stopped again; remove it when you have looked\n"
+            ),
+            (true, true, true, false) => {
+                format!("the copy in {data_dir} started, answers, and goes on running: stop it before you remove it\n")
+            }
+            (true, true, false, true) => {
+                format!("the copy in {data_dir} was started and does not answer: {why}; it is stopped\n")
+            }
+            (true, true, false, false) => format!(
+                "the copy in {data_dir} was started and does not answer: {why}; it was not stopped: do that before you \
+                 remove it\n"
+            ),
+            (false, true, true, _) => format!("the node in {data_dir} was started and answers\n"),
+            (false, true, false, _) => format!("the node in {data_dir} was started and does not answer: {why}\n"),
+            (false, false, _, _) => format!("the node is in {data_dir} and is not started\n"),
+        }
     }
 }
 

@@ -120,7 +120,7 @@ impl View for PristineView {
         }
         match (&self.healthy, &self.unhealthy_because) {
             (Some(true), _) => text.push_str("the node was started and answers\n"),
-            (_, Some(why)) => text.push_str(&format!("the node was started and does not answer: {why}\n")),
+            (_, Some(why)) => text.push_str(&format!("the node was to be started, and does not answer: {why}\n")),
             _ => text.push_str("the node is not started; start it with its own `bin/dss start` or service\n"),
         }
         text

@@ -102,10 +102,12 @@ pub fn run(
     context: Context<'_>,
 ) -> Result<NodeReport, NodeError> {
     let state = &context.folders.state;
-    refuse_half_exchanged(state, path)?;
+    // First the lock, under the name a restore takes it: what is looked at before may be exchanged meanwhile.
+    let place = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let _lock = DataDirLock::take(state, &place)?;
+    refuse_half_exchanged(state, &place)?;
     let DataDir { root, facts } = DataDir::open(path, &Host::new(None))?;
     let instance = Instance::new(&root, &facts);
-    let _lock = DataDirLock::take(state, &root)?;
     let dry_run = options.backup.dry_run;
     let mut warnings = if dry_run { Vec::new() } else { pay_debts(state, &instance, context)? };
     refuse_trouble(&facts, options)?;
@@ -236,6 +238,7 @@ fn pay_debts(state: &Path, instance: &Instance, context: Context<'_>) -> Result<
     warnings.extend(frozen.stuck.iter().map(|stuck| format!("a frozen volume of a killed run stays: {}", stuck.cause)));
     match recover(&StopJournal::of(state, instance), context.cancel)? {
         Recovered::Nothing => {}
+        Recovered::Rejoined => warnings.push("an earlier run had left the node out of rotation; it is back".to_owned()),
         Recovered::Ran => warnings.push("an earlier run had not noted that the node runs again".to_owned()),
         Recovered::Started => warnings.push("an earlier run had left the node stopped; it was started".to_owned()),
         Recovered::Unhealthy(why) => {

@@ -22,7 +22,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 const ALL_LIMIT: Duration = Duration::from_mins(3);
 /// Environments asked at a time.
 const AT_ONCE: usize = 4;
-/// Environments asked in all; more are named as not asked.
+/// Environments asked of each folder, the first by name; of more there is no list.
 const ENVIRONMENTS_MAX: usize = 1000;
 /// More than the longest list.
 const LIST_BYTES_MAX: u64 = 4 << 20;

@@ -45,12 +45,13 @@ pub fn stop_and_read(subject: &mut Subject<'_>, warnings: &mut Vec<String>) -> R
     let report = subject.back_up(&subject.root, &mut steward);
     let Stopping { mut window, notebooks, error, .. } = steward;
     warnings.extend(notebooks.iter().map(|notebook| format!("{notebook} had a kernel, which ended with the stop")));
+    // What went wrong itself is told before the time it cost.
+    if let Some(error) = error {
+        return Err(error);
+    }
     if window.has_expired() && report.is_err() {
         window.settle()?;
         return Err(NodeError::Downtime { seconds: subject.options.max_downtime.as_secs() });
-    }
-    if let Some(error) = error {
-        return Err(error);
     }
     let settled = window.settle()?;
     if let Some(why) = &settled.unhealthy {

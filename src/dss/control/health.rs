@@ -5,8 +5,11 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use crate::base::cancel::Cancel;
+use crate::dss::control::error::ControlError;
+use crate::dss::control::evidence::Running;
 use crate::dss::control::http::{self, Question};
 use crate::dss::control::instance::Instance;
+use crate::dss::control::proc;
 use crate::dss::control::rotation;
 
 /// One question.
@@ -25,6 +28,25 @@ pub fn wait(instance: &Instance, limit: Duration, cancel: &Cancel) -> Result<(),
             Err(why) if since.elapsed() >= limit || cancel.is_requested() => return Err(why),
             Err(_) => std::thread::sleep(PAUSE),
         }
+    }
+}
+
+/// What became of a start, of what its program said and of the health that was waited for. Health decides. `Ok(Err)`: it
+/// was started and does not answer; `Err`: it could not be started.
+pub fn verdict(
+    instance: &Instance,
+    started: Result<(), ControlError>,
+    healthy: Result<(), String>,
+) -> Result<Result<(), String>, ControlError> {
+    match (started, healthy) {
+        (_, Ok(())) => Ok(Ok(())),
+        // It said that it started: it may come up later, and nothing better is owed to it.
+        (Ok(()), Err(why)) => Ok(Err(why)),
+        // It gave up waiting, as `bin/dss start` does after two minutes, and did not end what it had started.
+        (Err(error), Err(why)) if proc::look(instance).running() == Running::Running => {
+            Ok(Err(format!("{error}; its processes are there, and it may still come up ({why})")))
+        }
+        (Err(error), Err(_)) => Err(error),
     }
 }
 
@@ -55,4 +77,29 @@ fn status(base: u16, is_api: bool) -> Result<u16, String> {
 fn url(base: u16, is_api: bool) -> String {
     let path = if is_api { "isAlive" } else { "dip/api/ping" };
     format!("http://127.0.0.1:{}/{path}", base.saturating_add(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dss::control::instance::Owner;
+
+    #[test]
+    fn health_decides_and_then_whether_there_is_anything_that_may_still_come_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let data_dir = dir.path().canonicalize().unwrap();
+        let owner = Owner { uid: rustix::process::geteuid().as_raw(), name: "dataiku".to_owned() };
+        let program = "bin/dss".to_owned();
+        let instance = Instance { data_dir, owner, base_port: None, is_api: false, program, unit: None };
+        let (said_no, ill) = (|| Err(ControlError::Interrupted), || Err("it is ill".to_owned()));
+        assert_eq!(verdict(&instance, said_no(), Ok(())).unwrap(), Ok(()));
+        assert_eq!(verdict(&instance, Ok(()), ill()).unwrap(), Err("it is ill".to_owned()));
+        verdict(&instance, said_no(), ill()).unwrap_err();
+        let mut sleeping = std::process::Command::new("sleep");
+        let mut child = sleeping.arg("60").env("DIP_HOME", &instance.data_dir).spawn().unwrap();
+        let outcome = verdict(&instance, said_no(), ill());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(outcome.unwrap().unwrap_err().contains("may still come up"));
+    }
 }

@@ -133,10 +133,10 @@ fn unit_in(groups: &str) -> Option<String> {
     parts.rfind(|part| part.starts_with("dataiku") && part.ends_with(".service")).map(ToOwned::to_owned)
 }
 
-/// The first of these ports that somebody listens on.
-pub fn first_taken(mut wanted: impl Iterator<Item = u16>) -> Option<u16> {
+/// Those of these ports that somebody listens on.
+pub fn taken(wanted: impl Iterator<Item = u16>) -> Vec<u16> {
     let listening = listening(&mut Vec::new());
-    wanted.find(|port| listening.contains(port))
+    wanted.filter(|port| listening.contains(port)).collect()
 }
 
 fn ports(instance: &Instance, signals: &mut Vec<Signal>) {

@@ -1,4 +1,4 @@
-//! Giving a node the start it is owed: what the guard, `dssvault resume` and the next run do.
+//! Giving a node the start (or the place in rotation) it is owed: what the guard, `dssvault resume` and the next run do.
 
 use std::time::{Duration, Instant};
 
@@ -35,11 +35,19 @@ pub enum Recovered {
     Started,
     /// It was started and does not answer yet.
     Unhealthy(String),
+    /// It had not been stopped, only taken out of rotation, and is back in it.
+    Rejoined,
 }
 
-/// Starts what the journal says is owed, and clears the journal when it runs.
+/// Gives the node what the journal says it is owed, and clears the journal when it has that.
 pub fn recover(journal: &StopJournal, cancel: &Cancel) -> Result<Recovered, ControlError> {
     let Some(owed) = journal.read()? else { return Ok(Recovered::Nothing) };
+    if owed.phase == Phase::Leaving {
+        // Nobody had told it to stop: if it does not run, that is somebody else's will.
+        rotation::rejoin(&owed.instance.data_dir)?;
+        journal.clear()?;
+        return Ok(Recovered::Rejoined);
+    }
     let state = comes_to_rest(&owed, cancel);
     // Before its health is asked for, which tells of nothing else; and a start does not wait for a file.
     let rejoined = if owed.out_of_rotation { rotation::rejoin(&owed.instance.data_dir) } else { Ok(()) };
@@ -66,10 +74,11 @@ fn start(instance: &Instance, cancel: &Cancel) -> Result<Recovered, ControlError
         let started = Service::of(instance)?.begin_start()?.wait(START_LIMIT);
         let patience = if started.is_ok() { HEALTH_LIMIT } else { ATTEMPT_PAUSE };
         match (started, health::wait(instance, patience, cancel)) {
-            (_, Ok(())) => return Ok(Recovered::Started),
-            (Ok(()), Err(why)) => return Ok(Recovered::Unhealthy(why)),
-            (Err(error), Err(_)) if attempt == ATTEMPTS || cancel.is_requested() => return Err(error),
-            (Err(_), Err(_)) => attempt += 1,
+            (Err(_), Err(_)) if attempt < ATTEMPTS && !cancel.is_requested() => attempt += 1,
+            (started, healthy) => {
+                let healthy = health::verdict(instance, started, healthy)?;
+                return Ok(healthy.map_or_else(Recovered::Unhealthy, |()| Recovered::Started));
+            }
         }
     }
 }
@@ -95,5 +104,34 @@ fn comes_to_rest(owed: &Owed, cancel: &Cancel) -> Running {
             return running;
         }
         std::thread::sleep(POLL);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::clock::Timestamp;
+    use crate::dss::control::instance::Owner;
+
+    #[test]
+    fn a_node_that_was_only_taken_out_of_rotation_is_put_back_and_never_started() {
+        let dir = tempfile::tempdir().unwrap();
+        let data_dir = dir.path().canonicalize().unwrap().join("data");
+        std::fs::create_dir(&data_dir).unwrap();
+        let owner = Owner { uid: rustix::process::geteuid().as_raw(), name: "dataiku".to_owned() };
+        let program = "bin/dss".to_owned();
+        let instance =
+            Instance { data_dir: data_dir.clone(), owner, base_port: None, is_api: true, program, unit: None };
+        std::fs::create_dir(data_dir.join("bin")).unwrap();
+        let program = "#!/bin/sh\ntouch \"$(dirname \"$0\")/called\"\n";
+        std::fs::write(instance.program(), program).unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(instance.program(), mode).unwrap();
+        rotation::leave(&data_dir).unwrap();
+        let journal = StopJournal::of(dir.path(), &instance);
+        journal.write(&instance, Phase::Leaving, Timestamp { seconds: 5, nanos: 0 }, true).unwrap();
+        assert_eq!(recover(&journal, &Cancel::default()).unwrap(), Recovered::Rejoined);
+        assert!(!rotation::is_out(&data_dir) && journal.read().unwrap().is_none());
+        assert!(!data_dir.join("bin/called").exists());
     }
 }

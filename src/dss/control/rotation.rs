@@ -74,17 +74,7 @@ pub fn drain(instance: &Instance, pause: Duration, cancel: &Cancel) -> Result<()
 }
 
 fn rest(pause: Duration, cancel: &Cancel) -> Result<(), ControlError> {
-    let since = Instant::now();
-    loop {
-        if cancel.is_requested() {
-            return Err(ControlError::Interrupted);
-        }
-        let left = pause.saturating_sub(since.elapsed());
-        if left.is_zero() {
-            return Ok(());
-        }
-        std::thread::sleep(left.min(POLL));
-    }
+    if cancel.rest(pause) { Ok(()) } else { Err(ControlError::Interrupted) }
 }
 
 #[cfg(test)]

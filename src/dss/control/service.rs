@@ -102,12 +102,21 @@ fn began_nothing(output: &str) -> bool {
 impl<'i> Service<'i> {
     /// The switch of a node, if it is there and this account may use it.
     pub fn of(instance: &'i Instance) -> Result<Self, ControlError> {
-        let way = way_of(rustix::process::geteuid().as_raw(), instance, sudo::listing)?;
+        let way = Self::way(instance)?;
         let program = instance.program();
         if matches!(way, Way::Program | Way::Login(_)) && program.try_exists().is_ok_and(|there| !there) {
             return Err(ControlError::NoProgram { data_dir: instance.data_dir.clone(), program });
         }
         Ok(Self { instance, way })
+    }
+
+    /// Whether this account may use it, be it there or not.
+    pub fn is_allowed(instance: &'i Instance) -> Result<(), ControlError> {
+        Self::way(instance).map(|_| ())
+    }
+
+    fn way(instance: &Instance) -> Result<Way, ControlError> {
+        way_of(rustix::process::geteuid().as_raw(), instance, sudo::listing)
     }
 
     /// Stops it and proves that it has stopped. What the program says is not believed: it may say "failed" of a node

@@ -172,16 +172,9 @@ impl<'w> StopWindow<'w> {
         // Not to be cut short: whoever pressed Ctrl-C still wants to know that it runs.
         let healthy = health::wait(self.instance, self.options.health_limit, &Cancel::default());
         self.report.downtime = since.elapsed();
-        match (started, healthy) {
-            (_, Ok(())) => {}
-            // It said that it started: it may come up later, and nothing better is owed to it.
-            (Ok(()), Err(why)) => self.report.unhealthy = Some(why),
-            // It gave up waiting, as `bin/dss start` does after two minutes, and did not end what it had started.
-            (Err(error), Err(why)) if proc::look(self.instance).running() == Running::Running => {
-                let may = "its processes are there, and it may still come up";
-                self.report.unhealthy = Some(format!("{error}; {may} ({why})"));
-            }
-            (Err(error), Err(_)) => {
+        match health::verdict(self.instance, started, healthy) {
+            Ok(healthy) => self.report.unhealthy = healthy.err(),
+            Err(error) => {
                 self.guard = None;
                 return Err(error);
             }

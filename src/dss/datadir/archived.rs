@@ -8,13 +8,12 @@ use serde_json::Value;
 use crate::dss::datadir::VERSION_FILE;
 use crate::dss::datadir::facts::Ports;
 use crate::dss::datadir::ini::Ini;
-use crate::dss::datadir::install::{ENVIRONMENT, INSTALLED_PATH, conf_version};
+use crate::dss::datadir::install::{ENVIRONMENT, INSTALL_INI, INSTALLED_PATH, conf_version};
 use crate::dss::datadir::look::text_at;
 use crate::dss::datadir::node::NodeType;
 use crate::dss::datadir::shell;
 use crate::dss::datadir::version::DssVersion;
 
-const INSTALL_INI: &str = "install.ini";
 /// What is read of a data directory.
 const FILES: [&str; 4] = [VERSION_FILE, INSTALL_INI, ENVIRONMENT, INSTALLED_PATH];
 /// Copies the installer makes before it migrates: they hold the same files and are no data directories. Source: kit,

@@ -18,6 +18,8 @@ use crate::dss::datadir::{VERSION_FILE, databases, integrations, markers, outsid
 
 /// Variables of every program DSS starts; generated.
 pub const ENVIRONMENT: &str = "bin/env-default.sh";
+/// Identity, port, node type, memory settings.
+pub const INSTALL_INI: &str = "install.ini";
 /// Where DSS was told it lives; written last by the installer.
 pub const INSTALLED_PATH: &str = "install-support/expected-dip-home.txt";
 
@@ -92,7 +94,7 @@ pub fn facts(given: &Path, look: Look<'_>) -> Result<Facts, DatadirError> {
 }
 
 fn basis(look: &Look<'_>, uid: u32) -> Basis {
-    let ini = look.ini("install.ini").unwrap_or_default();
+    let ini = look.ini(INSTALL_INI).unwrap_or_default();
     let environment = look.text(ENVIRONMENT).map(|text| shell::assignments(&text)).unwrap_or_default();
     let has_projects = ini.flag("modules", "projects").unwrap_or(true);
     let told = ini.get("general", "nodetype").or(environment.get("DKU_NODE_TYPE").map(String::as_str));
@@ -154,7 +156,7 @@ fn ports(look: &Look<'_>, basis: &Basis) -> Option<Ports> {
     let text = basis.ini.get("server", "port").or(basis.environment.get("DKU_BASE_PORT").map(String::as_str))?;
     let ports = text.parse().ok().and_then(|base| Ports::new(base, &basis.node));
     if ports.is_none() {
-        look.gap("install.ini", "[server] port is no port DSS can use");
+        look.gap(INSTALL_INI, "[server] port is no port DSS can use");
     }
     ports
 }

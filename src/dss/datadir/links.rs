@@ -1,6 +1,6 @@
 //! Symbolic links at the top of a data directory that lead out of it. What they point to is not in a backup.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +27,31 @@ pub struct LeavingLink {
 }
 
 impl LeavingLink {
+    /// Where it leads from another place of the directory: a relative one to somewhere else.
+    pub fn seen_from(&self, data_dir: &Path) -> PathBuf {
+        if Path::new(&self.target).is_absolute() {
+            return PathBuf::from(&self.leads_to);
+        }
+        let link = data_dir.join(&self.path);
+        let mut reached = link.parent().unwrap_or(data_dir).to_owned();
+        for part in Path::new(&self.target).components() {
+            match part {
+                Component::ParentDir => {
+                    reached.pop();
+                }
+                Component::CurDir => {}
+                part => reached.push(part),
+            }
+        }
+        reached
+    }
+
+    /// Whether nothing is ever written through it: programs, and single files of libraries.
+    pub fn is_only_read(&self) -> bool {
+        let top = self.path.split('/').next().unwrap_or_default();
+        top == "bin" || (matches!(top, "lib" | "java") && !self.is_directory)
+    }
+
     /// A directory elsewhere holds data no backup of this directory has.
     pub fn concern(&self) -> Option<Concern> {
         self.is_directory.then(|| {
@@ -82,7 +107,7 @@ fn leaving(look: &Look<'_>, path: &str) -> Option<LeavingLink> {
 }
 
 fn has_parent(path: &Path) -> bool {
-    path.components().any(|part| part == std::path::Component::ParentDir)
+    path.components().any(|part| part == Component::ParentDir)
 }
 
 #[cfg(test)]
@@ -119,6 +144,11 @@ mod tests {
                 ("managed_datasets/PROJ", "/big", Some(true), true),
             ]
         );
+        let seen: Vec<_> = facts.links.iter().map(|link| link.seen_from(Path::new("/srv/copy"))).collect();
+        assert_eq!(seen, ["/big/jobs", "/gone/jar", "/big"].map(PathBuf::from));
+        assert_eq!(facts.links[2].seen_from(Path::new("/a/b/c/copy")), Path::new("/a/b/big"));
+        let read: Vec<_> = facts.links.iter().map(LeavingLink::is_only_read).collect();
+        assert_eq!(read, [false, true, false]);
         let concerns = facts.concerns.iter().filter(|concern| concern.kind == ConcernKind::DataOutside);
         assert_eq!(concerns.count(), 2);
     }

@@ -14,7 +14,7 @@ pub mod facts;
 pub mod fuzz;
 pub mod host;
 mod ini;
-mod install;
+pub(in crate::dss) mod install;
 mod install_log;
 pub mod integrations;
 pub mod inventory;
@@ -39,13 +39,14 @@ use std::path::{Path, PathBuf};
 use crate::dss::datadir::error::DatadirError;
 use crate::dss::datadir::facts::Facts;
 use crate::dss::datadir::host::Host;
+use crate::dss::datadir::install::{ENVIRONMENT, INSTALL_INI};
 use crate::dss::datadir::look::Look;
 
 /// What the installer itself takes for a data directory. Source: kit, installer.sh.
 pub const VERSION_FILE: &str = "dss-version.json";
 
 /// What else every data directory has once the installer has ended.
-const PARTS: [&str; 2] = ["install.ini", "bin/env-default.sh"];
+const PARTS: [&str; 2] = [INSTALL_INI, ENVIRONMENT];
 
 /// A directory that is a DSS data directory, and what it tells.
 #[derive(Debug, Clone)]
@@ -109,7 +110,7 @@ fn recognise(path: &Path) -> Result<PathBuf, DatadirError> {
 
 /// The kit has a version file too, and the installer beside it.
 fn is_kit(path: &Path) -> bool {
-    path.join("installer.sh").is_file() && !path.join("install.ini").exists()
+    path.join("installer.sh").is_file() && !path.join(INSTALL_INI).exists()
 }
 
 /// The only data directory right below, where somebody named its parent.

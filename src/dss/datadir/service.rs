@@ -59,12 +59,14 @@ impl Service {
 /// Looks through the boot files of the machine.
 pub fn find(look: &Look<'_>, basis: &Basis) -> Service {
     let mut service = Service { manager: Manager::Hand, units: Vec::new(), user: None, evidence: Vec::new() };
-    let own_boot = boot_files(look, basis, &mut service);
+    let Boot { own: own_boot, is_of_another } = boot_files(look, basis, &mut service);
+    // A clone has its original's id: the id alone speaks for this directory only if no boot file of it names another.
+    let own_id = basis.install_id.as_ref().filter(|_| !is_of_another);
     for path in look.host_list("/etc/systemd/system", |name| name.starts_with("dataiku") && name.ends_with(".service"))
     {
         let text = look.host_text(&path).unwrap_or_default();
         let named = mentions(&text, &shown(&basis.path))
-            || basis.install_id.as_ref().is_some_and(|id| mentions(&text, id))
+            || own_id.is_some_and(|id| mentions(&text, id))
             || own_boot.iter().any(|boot| mentions(&text, &shown(boot)));
         if named {
             claim(&mut service, Manager::Systemd, &path);
@@ -76,23 +78,34 @@ pub fn find(look: &Look<'_>, basis: &Basis) -> Service {
     service
 }
 
+/// Boot files of the machine.
+#[derive(Default)]
+struct Boot {
+    /// Those of this directory.
+    own: Vec<PathBuf>,
+    /// Whether that of this install id is for another directory.
+    is_of_another: bool,
+}
+
 /// `/etc/dataiku/<installid>/dataiku-boot.conf` of this directory.
-fn boot_files(look: &Look<'_>, basis: &Basis, service: &mut Service) -> Vec<PathBuf> {
-    let mut own = Vec::new();
+fn boot_files(look: &Look<'_>, basis: &Basis, service: &mut Service) -> Boot {
+    let mut boot = Boot::default();
     for folder in look.host_list("/etc/dataiku", |_| true) {
         let path = folder.join("dataiku-boot.conf");
         let Some(text) = look.host_text(&path) else { continue };
         let set = shell::assignments(&text);
         let same_id = basis.install_id.as_deref().is_some_and(|id| folder.file_name().is_some_and(|name| name == id));
-        // A clone has its original's id: the directory named inside decides, the id only where none is.
+        // The directory named inside decides, the id only where none is.
         if set.get("DSS_DATADIR").map_or(same_id, |named| is_here(look, basis, named)) {
             service.manager = Manager::Systemd;
             service.user = set.get("DSS_USER").cloned();
             service.evidence.push(shown(&path));
-            own.push(path);
+            boot.own.push(path);
+        } else {
+            boot.is_of_another |= same_id;
         }
     }
-    own
+    boot
 }
 
 /// Scripts of before version 13 and the files that tell them where DSS is.
@@ -167,6 +180,23 @@ mod tests {
         let sample = Sample::design();
         sample.host("etc/dataiku/AbCdEf/dataiku-boot.conf", "DSS_DATADIR=/data/original\nDSS_USER=dataiku\n");
         assert_eq!(sample.facts().service.manager, Manager::Hand);
+    }
+
+    #[test]
+    fn the_unit_of_the_original_is_not_its_clones() {
+        let sample = Sample::design();
+        sample.host("etc/dataiku/AbCdEf/dataiku-boot.conf", "DSS_DATADIR=/data/original\nDSS_USER=dataiku\n");
+        let unit = "[Service]\nEnvironmentFile=/etc/dataiku/AbCdEf/dataiku-boot.conf\nExecStart=/opt/kit/dss run\n";
+        sample.host("etc/systemd/system/dataiku.service", unit);
+        let service = sample.facts().service;
+        assert_eq!((service.manager, service.units), (Manager::Hand, Vec::new()));
+    }
+
+    #[test]
+    fn a_unit_that_names_the_install_id_counts_where_no_boot_file_says_otherwise() {
+        let sample = Sample::design();
+        sample.host("etc/systemd/system/dataiku.service", "[Service]\nEnvironmentFile=/etc/dataiku/AbCdEf/boot\n");
+        assert_eq!(sample.facts().service.unit(), Some("dataiku.service"));
     }
 
     #[test]

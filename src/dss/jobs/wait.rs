@@ -11,8 +11,6 @@ use crate::dss::running::RunningJob;
 /// Between two looks: short at first, for work that is about to end, and then longer, to leave DSS alone.
 const PAUSE_FIRST: Duration = Duration::from_millis(500);
 const PAUSE_LONGEST: Duration = Duration::from_secs(10);
-/// How often it is looked whether somebody asked to stop.
-const POLL: Duration = Duration::from_millis(50);
 
 /// Tells what is at work.
 pub trait Lookout {
@@ -86,14 +84,7 @@ fn remaining(on_work: OnWork, waited: Duration) -> Duration {
 }
 
 fn rest(pause: Duration, cancel: &Cancel) -> Result<(), JobsError> {
-    let since = Instant::now();
-    while since.elapsed() < pause {
-        if cancel.is_requested() {
-            return Err(JobsError::Interrupted);
-        }
-        std::thread::sleep(POLL.min(pause));
-    }
-    Ok(())
+    if cancel.rest(pause) { Ok(()) } else { Err(JobsError::Interrupted) }
 }
 
 fn busy(seen: &Seen, waited: Option<Duration>) -> JobsError {

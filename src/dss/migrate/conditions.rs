@@ -4,18 +4,22 @@
 use crate::dss::control::evidence::Running;
 use crate::dss::datadir::databases::DatabaseKind;
 use crate::dss::datadir::integrations::IntegrationKind;
+use crate::dss::datadir::links::LeavingLink;
 use crate::dss::migrate::Wish;
 use crate::dss::migrate::error::MigrateError;
 use crate::dss::migrate::ground::{Ground, Occupancy};
 use crate::dss::migrate::source::Source;
+use crate::dss::migrate::step::Plan;
 
 /// Checks them all.
 pub fn hold(source: &Source, wish: &Wish, ground: &Ground) -> Result<(), MigrateError> {
     software(source, wish, ground)?;
     place(source, wish, ground)?;
     account(wish, ground)?;
+    control(wish, ground)?;
     ports(wish, ground)?;
     databases(source, wish)?;
+    links(source, wish, ground)?;
     twins(source, wish, ground)
 }
 
@@ -113,6 +117,14 @@ fn account(wish: &Wish, ground: &Ground) -> Result<(), MigrateError> {
     }
 }
 
+/// What cannot be started in the end is told in the beginning.
+fn control(wish: &Wish, ground: &Ground) -> Result<(), MigrateError> {
+    match &ground.barred {
+        Some((what, hint)) if wish.start => Err(MigrateError::refused(what, hint)),
+        _ => Ok(()),
+    }
+}
+
 fn ports(wish: &Wish, ground: &Ground) -> Result<(), MigrateError> {
     let Some(base) = wish.port else { return Ok(()) };
     if !(1024..=65526).contains(&base) {
@@ -121,10 +133,9 @@ fn ports(wish: &Wish, ground: &Ground) -> Result<(), MigrateError> {
     match ground.taken_ports.first() {
         // Without a start it may be free by the time it is needed; the plan warns.
         Some(_) if !wish.start && !wish.port_is_new => Ok(()),
-        Some(port) => Err(MigrateError::refused(
-            format!("port {port} is in use; the node needs ten from {base} on"),
-            "stop what uses it, or choose another with `--port`",
-        )),
+        Some(port) => {
+            Err(MigrateError::refused(busy(*port, base), "stop what uses it, or choose another with `--port`"))
+        }
         None => Ok(()),
     }
 }
@@ -148,14 +159,42 @@ fn databases(source: &Source, wish: &Wish) -> Result<(), MigrateError> {
     }
 }
 
+/// A copy would work on what its links lead to, and that is production's.
+fn links(source: &Source, wish: &Wish, ground: &Ground) -> Result<(), MigrateError> {
+    let is_there = |link: &&LeavingLink| !link.is_only_read() && ground.has(&link.seen_from(&wish.data_dir));
+    match source.facts.links.iter().find(is_there).filter(|_| wish.drill) {
+        Some(link) => Err(MigrateError::refused(
+            format!("{} is a link to {}, which is there: a copy would work on it too", link.path, link.leads_to),
+            "try the copy on a machine where that is not there, or restore the files with `--target DIR`",
+        )),
+        None => Ok(()),
+    }
+}
+
+fn busy(port: u16, base: u16) -> String {
+    format!("port {port} is in use; the node needs ten from {base} on")
+}
+
+fn twice(source: &Source) -> String {
+    format!("the node this is a copy of runs in {}: all scenarios would run twice", source.record.data_dir)
+}
+
+/// What must still hold when the node is started, which may be long after the plan was made.
+pub fn may_start(source: &Source, plan: &Plan, original: Option<Running>, taken: &[u16]) -> Result<(), String> {
+    if !plan.drill && matches!(original, Some(Running::Running | Running::Unknown)) {
+        return Err(twice(source));
+    }
+    match (taken.first(), plan.port) {
+        (Some(port), Some(base)) => Err(busy(*port, base)),
+        _ => Ok(()),
+    }
+}
+
 /// Two nodes of one installation: scenarios would run twice.
 fn twins(source: &Source, wish: &Wish, ground: &Ground) -> Result<(), MigrateError> {
     let running = matches!(ground.original, Some(Running::Running | Running::Unknown));
     if running && wish.start && !wish.drill {
-        return Err(MigrateError::refused(
-            format!("the node this is a copy of runs in {}: all scenarios would run twice", source.record.data_dir),
-            "stop it for good first; for a copy beside it use `--drill`",
-        ));
+        return Err(MigrateError::refused(twice(source), "stop it for good first; for a copy beside it use `--drill`"));
     }
     Ok(())
 }

@@ -4,10 +4,9 @@ use std::io;
 use std::path::Path;
 
 use crate::base::random::{Entropy, array};
+use crate::dss::datadir::install::INSTALL_INI;
 use crate::sys::durable;
 
-/// The file.
-pub const INSTALL_INI: &str = "install.ini";
 /// Length of an install id.
 const ID_LENGTH: usize = 24;
 /// Longer ones are no `install.ini`.

@@ -48,6 +48,28 @@ pub enum MigrateError {
         step: String,
         /// Why.
         why: String,
+        /// What to do, where there is more to say than that it can be given again.
+        advice: Option<String>,
+    },
+    /// Somebody has started it meanwhile.
+    #[error("step `{step}` was not taken: in {} {why}", data_dir.display())]
+    Runs {
+        /// Its name.
+        step: String,
+        /// The directory.
+        data_dir: PathBuf,
+        /// What was seen.
+        why: String,
+    },
+    /// A copy goes on running after an error.
+    #[error("{cause}; and the copy in {} could not be stopped: {why}", data_dir.display())]
+    StillUp {
+        /// The copy.
+        data_dir: PathBuf,
+        /// What went wrong first.
+        cause: Box<MigrateError>,
+        /// Why it could not be stopped.
+        why: String,
     },
     /// Files could not be restored.
     #[error("{count} entries could not be restored, the first of them {first}; what came back is in {}", beside.display())]
@@ -93,6 +115,11 @@ impl MigrateError {
         Self::Refused { what: what.into(), hint: hint.into() }
     }
 
+    /// A step that failed.
+    pub fn step(step: &str, why: impl ToString) -> Self {
+        Self::Step { step: step.to_owned(), why: why.to_string(), advice: None }
+    }
+
     /// Too little room.
     pub fn no_room(needed: u64, free: u64) -> Self {
         Self::refused(format!("it needs {}, and {} are free", ByteCount(needed), ByteCount(free)), "make room")
@@ -128,6 +155,12 @@ impl Hint for MigrateError {
                     .to_owned()
             }
             Self::Refused { hint, .. } => hint.clone(),
+            Self::Step { advice: Some(advice), .. } => advice.clone(),
+            Self::Runs { .. } => "stop it, then give the same command again: it goes on at this step".to_owned(),
+            Self::StillUp { data_dir, .. } => format!(
+                "stop it with {}/bin/dss, as its account; then mend the cause and give the same command again",
+                data_dir.display()
+            ),
             Self::Step { step, .. } => format!(
                 "mend the cause and give the same command again: it goes on at this step; `--skip-step {step}` leaves it out"
             ),

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use crate::base::id::SnapshotId;
 use crate::dss::backup::DATADIR;
-use crate::dss::datadir::ours;
+use crate::dss::datadir::install::INSTALL_INI;
+use crate::dss::datadir::{markers, ours};
 use crate::dss::migrate::error::MigrateError;
-use crate::dss::migrate::ground::can_rename;
 use crate::dss::migrate::source::Source;
 use crate::dss::migrate::step::Plan;
 use crate::dss::restore::{Place, RestoreError, made, stale, swap};
@@ -18,17 +18,8 @@ use crate::sys::names::Names;
 use crate::vault::Context;
 use crate::vault::restore::{self, OwnerMode, OwnerRule, RestoreOptions, RestoreReport};
 
-/// What an installer leaves that died in a migration.
-const BROKEN: &str = "DSS-MIGRATION-IN-PROGRESS.json";
-
-/// What came of it.
-#[derive(Debug, Default)]
-pub struct Restored {
-    /// `None` if a killed run had done it already.
-    pub report: Option<RestoreReport>,
-    /// The directory that was there before.
-    pub kept: Option<PathBuf>,
-}
+/// The report, or `None` if a killed run had done it already; and the directory that was there before.
+type Restored = (Option<RestoreReport>, Option<PathBuf>);
 
 /// What is needed for it.
 pub struct Files<'f> {
@@ -38,6 +29,8 @@ pub struct Files<'f> {
     pub source: &'f Source,
     pub verify: bool,
     pub context: Context<'f>,
+    /// Proves that nothing runs at the place.
+    pub rest: &'f dyn Fn() -> Result<(), MigrateError>,
 }
 
 impl Files<'_> {
@@ -48,27 +41,30 @@ impl Files<'_> {
         let state = &self.context.folders.state;
         made::settle(state, &place)?;
         let kept = || before.symlink_metadata().is_ok().then(|| before.clone());
-        let is_whole = begun_before && data_dir.join("install.ini").exists() && !beside.exists();
         if let Some(parent) = data_dir.parent() {
             std::fs::create_dir_all(parent).map_err(MigrateError::local("make", parent))?;
         }
-        if data_dir.is_dir() && !can_rename(data_dir) {
+        if plan.into {
+            (self.rest)()?;
             let report = self.restore(data_dir, plan)?;
             stale::remove(data_dir);
-            return Ok(Restored { report: Some(report), kept: None });
+            return Ok((Some(report), None));
         }
+        // What is there may have come by an earlier restore; then nothing is kept of what this one was to replace.
+        let is_whole = begun_before && made::has_arrived(state, &place);
         if is_whole && (kept().is_some() || !plan.replaces) {
-            return Ok(Restored { report: None, kept: kept() });
+            return Ok((None, kept()));
         }
         made::make(state, beside)?;
         let report = self.restore(beside, plan)?;
         stale::remove(beside);
-        if data_dir.join("install.ini").exists() {
+        (self.rest)()?;
+        if plan.replaces && data_dir.join(INSTALL_INI).exists() {
             swap::exchange(data_dir, beside, before)?;
         } else {
             swap::put(beside, data_dir)?;
         }
-        Ok(Restored { report: Some(report), kept: kept() })
+        Ok((Some(report), kept()))
     }
 
     fn restore(&self, target: &Path, plan: &Plan) -> Result<RestoreReport, MigrateError> {
@@ -112,12 +108,13 @@ impl Files<'_> {
 
 /// Whether an installer died in the middle of a migration there.
 pub fn has_broken_migration(data_dir: &Path) -> bool {
-    data_dir.join(BROKEN).exists()
+    data_dir.join(markers::MIGRATION).exists()
 }
 
-/// Removes a directory that we restored, so that it can be restored again. A mount point is emptied.
-pub fn discard(data_dir: &Path) -> Result<(), MigrateError> {
-    if can_rename(data_dir) {
+/// Removes a directory that we restored, so that it can be restored again. One that cannot be renamed is emptied.
+pub fn discard(plan: &Plan) -> Result<(), MigrateError> {
+    let data_dir = &plan.data_dir;
+    if !plan.into {
         return Ok(swap::sweep(data_dir)?);
     }
     let failed = |path: &Path| MigrateError::local("remove", path);

@@ -1,20 +1,21 @@
 //! What there is on this machine for the node to stand on. Looked at once, before anything is planned.
 
-use std::net::TcpListener;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{StatVfsMountFlags, access, statvfs};
+use rustix::fs::{StatVfsMountFlags, statvfs};
 
+use crate::base::hint::Hint;
 use crate::dss::control::evidence::Running;
 use crate::dss::control::instance::Instance;
 use crate::dss::control::proc;
+use crate::dss::control::service::Service;
 use crate::dss::datadir::DataDir;
 use crate::dss::datadir::host::Host;
 use crate::dss::datadir::ours;
 use crate::dss::datadir::version::DssVersion;
 use crate::dss::migrate::source::Source;
-use crate::dss::restore::{is_mount_point, kit_version};
+use crate::dss::restore::{can_rename, kit_version};
 use crate::sys::names::{Account, Names};
 use crate::sys::xattr::holds_acls;
 
@@ -59,6 +60,8 @@ pub struct Ground {
     pub taken_ports: Vec<u16>,
     /// Interpreters and programs asked about that are there.
     pub present: Vec<PathBuf>,
+    /// Why this account may not start and stop the node that lies at the place, and what would help.
+    pub barred: Option<(String, String)>,
     /// The node this is a copy of, if it is on this machine.
     pub original: Option<Running>,
 }
@@ -74,6 +77,8 @@ pub struct Questions<'q> {
     pub user: &'q str,
     /// From which port.
     pub port: Option<u16>,
+    /// Whether that is another port than it had.
+    pub port_is_new: bool,
     /// Whether these are there.
     pub files: Vec<PathBuf>,
 }
@@ -81,11 +86,11 @@ pub struct Questions<'q> {
 impl Ground {
     /// Looks.
     pub fn look(questions: &Questions<'_>, source: &Source) -> Self {
-        let Questions { data_dir, kit, user, port, files } = questions;
+        let Questions { data_dir, kit, user, port, port_is_new, files } = questions;
         let parent = existing(data_dir);
         let volume = statvfs(&parent);
         let account = Names::account(user);
-        let place = occupancy(data_dir, source);
+        let (place, barred) = occupancy(data_dir, source);
         let uid = rustix::process::geteuid();
         Self {
             host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
@@ -99,10 +104,12 @@ impl Ground {
             noexec: volume.is_ok_and(|volume| volume.f_flag.contains(StatVfsMountFlags::NOEXEC)),
             taken_ports: match (port, &place) {
                 // Its own ports are no hindrance: it is stopped first, or must be.
-                (Some(base), Occupancy::Free | Occupancy::Other(_)) => taken(*base),
-                _ => Vec::new(),
+                (Some(_), Occupancy::Same(_)) if !port_is_new => Vec::new(),
+                (Some(base), _) => taken(*base),
+                (None, _) => Vec::new(),
             },
             place,
+            barred,
             present: files.iter().filter(|file| file.exists()).cloned().collect(),
             original: original(data_dir, source),
         }
@@ -119,35 +126,34 @@ fn existing(path: &Path) -> PathBuf {
     path.ancestors().find(|path| path.is_dir()).unwrap_or(Path::new("/")).to_owned()
 }
 
-/// Whether a restored directory can take the place of this one by a rename.
-pub fn can_rename(data_dir: &Path) -> bool {
-    let Some(parent) = data_dir.parent() else { return false };
-    !is_mount_point(data_dir) && access(parent, rustix::fs::Access::WRITE_OK).is_ok()
-}
-
-fn occupancy(data_dir: &Path, source: &Source) -> Occupancy {
+/// What lies there, and why this account may not start and stop it.
+fn occupancy(data_dir: &Path, source: &Source) -> (Occupancy, Option<(String, String)>) {
+    let other = |what: String| (Occupancy::Other(what), None);
     let entries = match std::fs::read_dir(data_dir) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Occupancy::Free,
-        Err(error) => return Occupancy::Other(error.to_string()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return (Occupancy::Free, None),
+        Err(error) => return other(error.to_string()),
     };
     if entries.flatten().all(|entry| ours::is_ours(entry.file_name().as_bytes())) {
-        return Occupancy::Free;
+        return (Occupancy::Free, None);
     }
     match DataDir::open(data_dir, &Host::new(None)) {
         Ok(there) if there.facts.install_id.is_some() && there.facts.install_id == source.facts.install_id => {
-            Occupancy::Same(proc::look(&Instance::new(&there.root, &there.facts)).running())
+            let instance = Instance::new(&there.root, &there.facts);
+            let barred = Service::is_allowed(&instance).err();
+            let barred = barred.map(|error| (error.to_string(), error.hint().unwrap_or_default()));
+            (Occupancy::Same(proc::look(&instance).running()), barred)
         }
-        Ok(there) => Occupancy::Other(format!(
+        Ok(there) => other(format!(
             "it is the installation {}",
             there.facts.install_id.unwrap_or_else(|| "without an id".to_owned())
         )),
-        Err(error) => Occupancy::Other(error.to_string()),
+        Err(error) => other(error.to_string()),
     }
 }
 
 /// The node the snapshot was made of, if it still is on this machine at another place.
-fn original(data_dir: &Path, source: &Source) -> Option<Running> {
+pub fn original(data_dir: &Path, source: &Source) -> Option<Running> {
     let path = Path::new(&source.record.data_dir);
     if path == data_dir {
         return None;
@@ -157,9 +163,9 @@ fn original(data_dir: &Path, source: &Source) -> Option<Running> {
         .then(|| proc::look(&Instance::new(&there.root, &there.facts)).running())
 }
 
-/// Those of the ten ports that cannot be listened on.
+/// Those of the ten ports that somebody listens on.
 pub fn taken(base: u16) -> Vec<u16> {
-    (base..=base.saturating_add(PORTS - 1)).filter(|port| TcpListener::bind(("0.0.0.0", *port)).is_err()).collect()
+    proc::taken(base..=base.saturating_add(PORTS - 1))
 }
 
 /// The first ten free ports above a node's own.

@@ -22,6 +22,8 @@ pub enum State {
     Skipped,
     /// It is left to a person.
     Left,
+    /// What it made is of no use and is being removed; then it is done again.
+    Doomed,
 }
 
 /// A migration under way.
@@ -35,6 +37,12 @@ pub struct Progress {
     pub plan: Plan,
     /// Names of steps with what became of them, in order.
     pub states: Vec<(String, State)>,
+    /// The directory that was there before and is kept, once it was replaced.
+    #[serde(default)]
+    pub kept: Option<PathBuf>,
+    /// Whether it answered after its start, once it was started.
+    #[serde(default)]
+    pub healthy: Option<Result<(), String>>,
 }
 
 impl Progress {

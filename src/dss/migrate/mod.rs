@@ -3,6 +3,7 @@
 
 mod arguments;
 mod aside;
+mod attended;
 mod conditions;
 mod configure;
 mod error;
@@ -16,16 +17,16 @@ mod quiet;
 mod source;
 mod step;
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::base::id::SnapshotId;
-use crate::base::progress::Event;
 use crate::dss::control::lock::DataDirLock;
 use crate::dss::control::swap_journal::SwapJournal;
+use crate::dss::migrate::attended::Attended;
 use crate::dss::migrate::ground::{Ground, Questions};
 use crate::dss::migrate::journal::{Journal, Progress};
-use crate::dss::migrate::perform::Tools;
 use crate::dss::migrate::source::Source;
 use crate::dss::restore::RestoreError;
 use crate::repo::Repository;
@@ -35,6 +36,7 @@ use crate::vault::restore::RestoreReport;
 
 pub use error::MigrateError;
 pub use journal::State;
+pub use plan::{START, STOP};
 pub use step::{Act, By, Offered, Plan, Step};
 
 /// What is asked for. What is absent is as it was.
@@ -134,7 +136,7 @@ pub fn run(
             let ground = Ground::look(&questions(&wish, &source), &source);
             let plan = plan::plan(&source, &wish, &ground)?;
             files::nothing_kept(&plan, &snapshot)?;
-            Progress { snapshot: snapshot.to_string(), asked, plan, states: Vec::new() }
+            Progress { snapshot: snapshot.to_string(), asked, plan, states: Vec::new(), kept: None, healthy: None }
         }
     };
     let unknown = options.skip.iter().find(|name| progress.plan.step(name).is_none());
@@ -142,119 +144,16 @@ pub fn run(
         return Err(MigrateError::NoStep { name: name.clone() });
     }
     if options.dry_run {
-        let Progress { plan, states, .. } = progress;
-        return Ok(MigrateReport { plan, states, resumed, files: None, kept: None, healthy: None });
+        let Progress { plan, states, kept, healthy, .. } = progress;
+        return Ok(MigrateReport { plan, states, resumed, files: None, kept, healthy });
     }
-    let attended = Attended { repository, manifest, snapshot, source: &source, options, context, journal: &journal };
-    let mut outcome = Outcome::default();
-    let went = attended.steps(&mut progress, &mut outcome);
-    if progress.plan.drill && went.is_err() && outcome.started {
-        // Whatever went wrong: a copy must not go on running.
-        let _ = attended.tools(&progress.plan).stop();
-    }
-    went?;
+    let restored = RefCell::new(None);
+    let (source, journal) = (&source, &journal);
+    let attended = Attended { repository, manifest, snapshot, source, options, context, journal, restored };
+    attended.steps(&mut progress)?;
     journal.clear()?;
-    let Progress { plan, states, .. } = progress;
-    let Outcome { files, kept, healthy, .. } = outcome;
-    Ok(MigrateReport { plan, states, resumed, files, kept, healthy })
-}
-
-/// What came of the steps of one run.
-#[derive(Default)]
-struct Outcome {
-    files: Option<RestoreReport>,
-    kept: Option<PathBuf>,
-    healthy: Option<Result<(), String>>,
-    started: bool,
-}
-
-struct Attended<'a> {
-    repository: &'a Repository,
-    manifest: &'a Manifest,
-    snapshot: SnapshotId,
-    source: &'a Source,
-    options: &'a MigrateOptions,
-    context: Context<'a>,
-    journal: &'a Journal,
-}
-
-impl Attended<'_> {
-    fn steps(&self, progress: &mut Progress, outcome: &mut Outcome) -> Result<(), MigrateError> {
-        if progress.state(plan::ATTACH) == Some(State::Begun) && files::has_broken_migration(&progress.plan.data_dir) {
-            // An installer that was cut short may have left neither the old nor the new configuration. It was restored
-            // by us, and so it is restored again.
-            progress.back_to(plan::RESTORE);
-            files::discard(&progress.plan.data_dir)?;
-            self.journal.write(progress)?;
-        }
-        for step in progress.plan.steps.clone() {
-            if matches!(progress.state(&step.name), Some(State::Done | State::Skipped)) {
-                continue;
-            }
-            if self.context.cancel.is_requested() {
-                return Err(crate::dss::control::ControlError::Interrupted.into());
-            }
-            if let Some(state) = self.left_out(&step) {
-                progress.set(&step.name, state);
-                continue;
-            }
-            let begun_before = progress.state(&step.name) == Some(State::Begun);
-            progress.set(&step.name, State::Begun);
-            self.journal.write(progress)?;
-            self.context.progress.on(Event::Step { does: &step.says });
-            self.take(&step, &progress.plan, begun_before, outcome)?;
-            progress.set(&step.name, State::Done);
-            self.journal.write(progress)?;
-        }
-        Ok(())
-    }
-
-    fn take(&self, step: &Step, plan: &Plan, begun_before: bool, outcome: &mut Outcome) -> Result<(), MigrateError> {
-        if step.act == Act::Restore {
-            let restored = files::Files {
-                repository: self.repository,
-                manifest: self.manifest,
-                snapshot: self.snapshot,
-                source: self.source,
-                verify: self.options.verify,
-                context: self.context,
-            }
-            .bring(plan, begun_before)?;
-            (outcome.files, outcome.kept) = (restored.report, restored.kept);
-            return Ok(());
-        }
-        outcome.started |= step.act == Act::Start;
-        let healthy = self.tools(plan).perform(step)?;
-        if step.act == Act::Start {
-            outcome.healthy = Some(healthy);
-        }
-        Ok(())
-    }
-
-    fn tools<'t>(&'t self, plan: &'t Plan) -> Tools<'t> {
-        Tools {
-            plan,
-            packages: self.source.packages.as_deref(),
-            health_limit: self.options.health_limit,
-            cancel: self.context.cancel,
-        }
-    }
-
-    /// Why a step is not taken, if it is not.
-    fn left_out(&self, step: &Step) -> Option<State> {
-        if self.options.skip.contains(&step.name) {
-            return Some(State::Skipped);
-        }
-        let may_be_root = rustix::process::geteuid().is_root();
-        match step.offered {
-            _ if step.act == Act::Advice => Some(State::Left),
-            None => None,
-            Some(Offered::Hand) => Some(State::Left),
-            Some(Offered::Root) if self.options.all_steps && may_be_root => None,
-            Some(Offered::Internet) if self.options.all_steps => None,
-            Some(_) => Some(State::Left),
-        }
-    }
+    let Progress { plan, states, kept, healthy, .. } = progress;
+    Ok(MigrateReport { plan, states, resumed, files: attended.restored.into_inner(), kept, healthy })
 }
 
 fn wish(source: &Source, options: &MigrateOptions) -> Result<Wish, MigrateError> {
@@ -309,7 +208,9 @@ fn questions<'q>(wish: &'q Wish, source: &'q Source) -> Questions<'q> {
     files.extend(facts.python.iter().filter_map(|python| python.base.clone()).map(PathBuf::from));
     files.extend(facts.java.iter().map(|java| PathBuf::from(&java.path)));
     files.extend(wish.python.clone());
-    Questions { data_dir: &wish.data_dir, kit: &wish.kit, user: &wish.user, port: wish.port, files }
+    files.extend(facts.links.iter().map(|link| link.seen_from(&wish.data_dir)));
+    let Wish { data_dir, kit, user, port, port_is_new, .. } = wish;
+    Questions { data_dir, kit, user, port: *port, port_is_new: *port_is_new, files }
 }
 
 /// What makes two runs the same: where to, on what, for whom.

@@ -4,8 +4,10 @@
 use std::path::Path;
 
 use crate::dss::control::evidence::Running;
+use crate::dss::datadir::concern::Severity;
 use crate::dss::datadir::databases::DatabaseKind;
 use crate::dss::datadir::integrations::IntegrationKind;
+use crate::dss::datadir::markers::Marker;
 use crate::dss::datadir::node::NodeType;
 use crate::dss::datadir::service::Manager;
 use crate::dss::migrate::arguments::{self, Moves};
@@ -19,6 +21,11 @@ use crate::dss::migrate::{Wish, conditions};
 pub const RESTORE: &str = "restore";
 /// Name of the step that runs the installer.
 pub const ATTACH: &str = "attach";
+
+/// Name of the step that starts it.
+pub const START: &str = "start";
+/// Name of the step that stops a copy.
+pub const STOP: &str = "stop";
 
 /// Makes it, or says why it cannot be done.
 pub fn plan(source: &Source, wish: &Wish, ground: &Ground) -> Result<Plan, MigrateError> {
@@ -40,6 +47,7 @@ pub fn plan(source: &Source, wish: &Wish, ground: &Ground) -> Result<Plan, Migra
         install_id: wish.install_id.clone().or_else(|| source.facts.install_id.clone()),
         port: wish.port,
         replaces: matches!(ground.place, Occupancy::Same(_)),
+        into: ground.into,
         drill: wish.drill,
         warnings: drafted.warnings(),
         steps,
@@ -206,15 +214,12 @@ impl Draft<'_> {
         let Self { source, wish, .. } = self;
         let mut steps = Vec::new();
         if wish.start {
-            steps.push(Step::new(
-                "start",
-                "start the node, and wait until it answers and goes on answering",
-                Act::Start,
-            ));
+            let says = "start the node, and wait until it answers and goes on answering";
+            steps.push(Step::new(START, says, Act::Start));
         } else {
             let start = word(&wish.data_dir.join(source.facts.node_type.control_program()));
             let says = "start the node when everything else is ready";
-            steps.push(Step::new("start", says, run([start, "start".to_owned()])).offered(Offered::Hand));
+            steps.push(Step::new(START, says, run([start, "start".to_owned()])).offered(Offered::Hand));
         }
         let dsscli = word(&wish.data_dir.join("bin/dsscli"));
         for environment in &source.environments {
@@ -222,7 +227,9 @@ impl Draft<'_> {
                 .map(str::to_owned);
             let name = format!("code-env-{}-{}", environment.language, environment.name);
             let says = format!("rebuild the code environment {}", environment.name);
-            steps.push(Step::new(&name, says, run(command)).offered(Offered::Internet));
+            // Without the node nothing answers `dsscli`.
+            let why = if wish.start { Offered::Internet } else { Offered::Hand };
+            steps.push(Step::new(&name, says, run(command)).offered(why).needing_the_node());
         }
         steps.extend(self.boot());
         steps
@@ -245,14 +252,23 @@ impl Draft<'_> {
     /// A drill ends as it began: with the copy stopped.
     fn trial(&self) -> Vec<Step> {
         vec![
-            Step::new("start", "start the copy, and wait until it answers and goes on answering", Act::Start),
-            Step::new("stop", "stop the copy", Act::Stop),
+            Step::new(START, "start the copy, and wait until it answers and goes on answering", Act::Start),
+            Step::new(STOP, "stop the copy", Act::Stop),
         ]
     }
 
     fn warnings(&self) -> Vec<String> {
         let Self { source, wish, ground } = self;
-        let mut warnings = Vec::new();
+        let caveats = &source.record.caveats;
+        let mut warnings: Vec<String> = caveats.iter().map(|caveat| format!("of the snapshot: {caveat}")).collect();
+        // Snapshots made from archives have no caveats.
+        let stops = source.facts.markers.iter().map(Marker::concern).filter(|one| one.severity == Severity::Stop);
+        let told = stops.map(|concern| format!("{}: {}", concern.message, concern.next));
+        warnings.extend(told.filter(|text| !caveats.contains(text)).map(|text| format!("of the snapshot: {text}")));
+        if let Some(why) = source.packages_unknown.as_ref().filter(|_| self.python_is_elsewhere()) {
+            warnings
+                .push(format!("which packages its Python environment had is not known ({why}): install them by hand"));
+        }
         if !wish.drill && matches!(ground.original, Some(Running::Running | Running::Unknown)) {
             let original = &source.record.data_dir;
             warnings.push(format!("the node this is a copy of runs in {original}: stop it before the copy is started"));
@@ -272,7 +288,7 @@ impl Draft<'_> {
         if !missing.is_empty() && !wish.drill {
             warnings.push(format!("what lay outside of the directory and is not here: {}", missing.join(", ")));
         }
-        if source.facts.node_type == NodeType::Api && !source.facts.markers.is_empty() {
+        if source.facts.node_type == NodeType::Api && source.facts.markers.contains(&Marker::ApiNodeNotAlive) {
             warnings.push("an API node with `apinode-not-alive.txt` stays out of rotation".to_owned());
         }
         warnings

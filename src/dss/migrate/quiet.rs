@@ -14,13 +14,17 @@ pub const LIST: &str = "install-support/dssvault-scenarios-off.txt";
 /// Longer files are no scenarios.
 const BYTES_MAX: u64 = 16 << 20;
 
-/// Switches off every active scenario, and lists them. A second call adds to the list of the first.
+/// Switches off every active scenario, and lists them. A second call adds to the list of the first. Links are not followed,
+/// for they may lead to production; scenarios behind one would fire, so one that leads somewhere is an error.
 pub fn scenarios_off(data_dir: &Path) -> io::Result<Vec<PathBuf>> {
     let mut off = Vec::new();
-    for project in folders(&data_dir.join("config/projects"))? {
-        for file in files(&project.join("scenarios"))? {
-            if switch_off(&file)? {
-                off.push(file.strip_prefix(data_dir).unwrap_or(&file).to_owned());
+    let config = data_dir.join("config");
+    let projects = if is_folder(&config)? { entries(&config.join("projects"))? } else { Vec::new() };
+    for project in projects {
+        let scenarios = if is_folder(&project)? { entries(&project.join("scenarios"))? } else { Vec::new() };
+        for file in scenarios.iter().filter(|file| is_scenario(file)) {
+            if switch_off(file)? {
+                off.push(file.strip_prefix(data_dir).unwrap_or(file).to_owned());
             }
         }
     }
@@ -48,32 +52,44 @@ fn switch_off(file: &Path) -> io::Result<bool> {
     Ok(true)
 }
 
-fn folders(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    entries(folder, |kind| kind.is_dir())
+fn is_scenario(file: &Path) -> bool {
+    file.extension().is_some_and(|extension| extension == "json")
+        && file.symlink_metadata().is_ok_and(|found| found.is_file())
 }
 
-fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    let found = entries(folder, |kind| kind.is_file())?;
-    Ok(found.into_iter().filter(|path| path.extension().is_some_and(|extension| extension == "json")).collect())
-}
-
-/// Links are not followed: they may lead to production. A folder that is not there has none.
-fn entries(folder: &Path, fits: fn(&std::fs::FileType) -> bool) -> io::Result<Vec<PathBuf>> {
+/// What is in a folder, without links that lead nowhere; nothing if that is none.
+fn entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
-    match folder.symlink_metadata() {
-        Ok(metadata) if metadata.is_dir() => {}
-        Ok(_) => return Ok(found),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
-        Err(error) => return Err(error),
+    if !is_folder(folder)? {
+        return Ok(found);
     }
     for entry in std::fs::read_dir(folder)? {
-        let entry = entry?;
-        if fits(&entry.file_type()?) {
-            found.push(entry.path());
+        let path = entry?.path();
+        if !is_link(&path)? {
+            found.push(path);
         }
     }
     found.sort();
     Ok(found)
+}
+
+fn is_folder(path: &Path) -> io::Result<bool> {
+    match path.symlink_metadata() {
+        Ok(found) => Ok(!is_link(path)? && found.is_dir()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether it is a link that leads nowhere; one that leads somewhere is an error.
+fn is_link(path: &Path) -> io::Result<bool> {
+    if !path.symlink_metadata()?.is_symlink() {
+        return Ok(false);
+    }
+    match path.metadata() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+        _ => Err(io::Error::other(format!("{} is a link: scenarios behind it cannot be switched off", path.display()))),
+    }
 }
 
 #[cfg(test)]
@@ -105,6 +121,29 @@ mod tests {
         }
         assert_eq!(scenarios_off(data).unwrap(), Vec::<PathBuf>::new());
         assert_eq!(std::fs::read_to_string(data.join(LIST)).unwrap().lines().count(), 1);
+    }
+
+    #[test]
+    fn a_link_that_leads_somewhere_is_an_error_wherever_it_lies_and_what_it_leads_to_stays() {
+        use std::os::unix::fs::symlink;
+        for below in ["config", "config/projects", "config/projects/S", "config/projects/S/scenarios"] {
+            let folder = tempfile::tempdir().unwrap();
+            let (data, production) = (folder.path().join("copy"), folder.path().join("production"));
+            for dir in [&data, &production] {
+                std::fs::create_dir_all(dir.join("config/projects/S/scenarios")).unwrap();
+                std::fs::create_dir_all(dir.join("install-support")).unwrap();
+            }
+            let scenario = production.join("config/projects/S/scenarios/night.json");
+            std::fs::write(&scenario, r#"{"active": true}"#).unwrap();
+            std::fs::remove_dir_all(data.join(below)).unwrap();
+            symlink(production.join(below), data.join(below)).unwrap();
+            let error = scenarios_off(&data).unwrap_err();
+            assert!(error.to_string().contains("is a link"), "{below}: {error}");
+            assert_eq!(std::fs::read_to_string(&scenario).unwrap(), r#"{"active": true}"#);
+            std::fs::remove_file(data.join(below)).unwrap();
+            symlink("/surely/nowhere", data.join(below)).unwrap();
+            assert_eq!(scenarios_off(&data).unwrap(), Vec::<PathBuf>::new(), "{below}");
+        }
     }
 
     #[test]

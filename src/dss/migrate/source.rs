@@ -57,8 +57,10 @@ pub struct Source {
     pub facts: Facts,
     /// Its code environments.
     pub environments: Vec<CodeEnv>,
-    /// `pip freeze` of its built-in environment.
+    /// `pip freeze` of its built-in environment, if there is anything in it.
     pub packages: Option<String>,
+    /// Why that is not known, if it could not be had.
+    pub packages_unknown: Option<String>,
     /// Bytes of content.
     pub bytes: u64,
 }
@@ -78,10 +80,22 @@ impl Source {
             // Made from an archive: its files tell nearly as much.
             None => facts_of_files(repository, snapshot, manifest, &record, context)?,
         };
-        let packages = host_file(PACKAGES)?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        let listed = host_file(PACKAGES)?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        let (packages, packages_unknown) = packages(listed.unwrap_or_default());
         let environments = environments(repository, manifest, context)?;
-        Ok(Self { host: home_of(manifest), record, facts, environments, packages, bytes: manifest.counts.bytes })
+        let (host, bytes) = (home_of(manifest), manifest.counts.bytes);
+        Ok(Self { host, record, facts, environments, packages, packages_unknown, bytes })
     }
+}
+
+/// A list of packages; of one that holds nothing but comments, why it could not be had.
+fn packages(text: String) -> (Option<String>, Option<String>) {
+    let lines = || text.lines().map(str::trim).filter(|line| !line.is_empty());
+    if lines().any(|line| !line.starts_with('#')) {
+        return (Some(text), None);
+    }
+    let why: Vec<&str> = lines().map(|line| line.trim_start_matches('#').trim()).collect();
+    (None, Some(why.join(" ")).filter(|why| !why.is_empty()))
 }
 
 /// The machine it lived on. Whichever imported an archive is not that.
@@ -180,4 +194,18 @@ fn environments(
         }
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_nothing_but_comments_is_none_and_says_why() {
+        let list = "# made by pip\nnumpy==2\n".to_owned();
+        assert_eq!(packages(list.clone()), (Some(list), None));
+        let none = "# the list could not be had:\n# bin/pip: exit status: 1\n".to_owned();
+        assert_eq!(packages(none), (None, Some("the list could not be had: bin/pip: exit status: 1".to_owned())));
+        assert_eq!(packages(String::new()), (None, None));
+    }
 }

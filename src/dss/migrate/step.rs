@@ -72,12 +72,15 @@ pub struct Step {
     pub by: By,
     /// Whether it is only taken when asked for.
     pub offered: Option<Offered>,
+    /// Whether the node must run and answer for it.
+    #[serde(default)]
+    pub needs_node: bool,
 }
 
 impl Step {
     /// A step of ours that is always taken.
     pub fn new(name: &str, says: impl Into<String>, act: Act) -> Self {
-        Self { name: name.to_owned(), says: says.into(), act, by: By::Account, offered: None }
+        Self { name: name.to_owned(), says: says.into(), act, by: By::Account, offered: None, needs_node: false }
     }
 
     /// The same, offered.
@@ -87,6 +90,13 @@ impl Step {
             self.by = By::Root;
         }
         self.offered = Some(why);
+        self
+    }
+
+    /// The same, for a node that runs.
+    #[must_use]
+    pub fn needing_the_node(mut self) -> Self {
+        self.needs_node = true;
         self
     }
 
@@ -116,6 +126,9 @@ pub struct Plan {
     pub port: Option<u16>,
     /// Whether the same installation was there before, and is kept beside.
     pub replaces: bool,
+    /// Whether the files are restored right into the directory, for it cannot be renamed.
+    #[serde(default)]
+    pub into: bool,
     /// Whether it is a copy for a drill.
     pub drill: bool,
     /// The steps.

@@ -138,6 +138,14 @@ pub enum RestoreError {
         /// Why it could not be put back at once.
         cause: Option<Box<RestoreError>>,
     },
+    /// It was being rewritten in its place, and that did not come to its end.
+    #[error("the node in {} is stopped, and may be rewritten only in part: {cause}", data_dir.display())]
+    HalfRewritten {
+        /// The place.
+        data_dir: PathBuf,
+        /// Why.
+        cause: Box<VaultError>,
+    },
     /// Programs could not be run there.
     #[error("the file system of {} is mounted noexec: DSS cannot run from it", data_dir.display())]
     NoExec {
@@ -181,6 +189,7 @@ impl RestoreError {
             Self::Control(cause) => cause.is_refusal(),
             Self::Database(cause) => cause.is_refusal(),
             Self::Vault(_) | Self::Datadir(_) | Self::Local { .. } | Self::NoNode | Self::NothingKept { .. } => false,
+            Self::HalfRewritten { .. } => false,
             Self::HalfExchanged { cause, .. } => cause.is_none(),
             Self::Runs { .. }
             | Self::OtherMachine { .. }
@@ -235,6 +244,9 @@ impl Hint for RestoreError {
             Self::NoKit { kit, version } => format!("unpack the kit of DSS {version} at {kit}, or leave `--start` out"),
             Self::HalfExchanged { snapshot, .. } => {
                 format!("`dssvault restore {snapshot}` completes it, `dssvault restore {snapshot} --undo` puts it back")
+            }
+            Self::HalfRewritten { .. } => {
+                "do not start it: mend the cause, and give the same command again until it comes to its end".to_owned()
             }
             Self::NoExec { .. } => "mount it without noexec".to_owned(),
             Self::NoPlace => "say where it shall come to with `--data-dir`".to_owned(),

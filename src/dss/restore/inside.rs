@@ -89,8 +89,13 @@ fn complete(journal: &SwapJournal, mut swap: Swap) -> Result<(), RestoreError> {
 
 /// Removes a folder of ours without leaving a trace in the time of the directory.
 pub fn sweep(data_dir: &Path, folder: &Path) -> Result<(), RestoreError> {
+    untouched(data_dir, || swap::sweep(folder))
+}
+
+/// Does something to folders of ours without leaving a trace in the time of the directory.
+pub fn untouched(data_dir: &Path, act: impl FnOnce() -> Result<(), RestoreError>) -> Result<(), RestoreError> {
     let before = dress_of(data_dir)?;
-    swap::sweep(folder)?;
+    act()?;
     dress(data_dir, before)
 }
 

@@ -32,15 +32,18 @@ pub fn undo(manifest: &Manifest, snapshot: SnapshotId, context: Context<'_>) -> 
     if let Some(unfinished) = unfinished::find(journal.clone(), &place, &snapshot)? {
         let instance = unfinished.swap.instance.clone();
         ready::stopped_or_stoppable(instance.as_ref(), false)?;
+        ready::still_stopped(instance.as_ref(), context.cancel)?;
         let data_dir = unfinished.end(Wish::Undo)?.data_dir;
         let owed = instance.map(|instance| StopJournal::of(&context.folders.state, &instance));
         let recovered = owed.map_or(Ok(Recovered::Nothing), |owed| recover(&owed, context.cancel))?;
-        return Ok(Undone { data_dir, started: recovered != Recovered::Nothing });
+        return Ok(Undone { data_dir, started: !matches!(recovered, Recovered::Nothing | Recovered::Rejoined) });
     }
+    made::settle(&context.folders.state, &place)?;
     let place = keeping(place, snapshot)?;
     let there = DataDir::open(&place.data_dir, &Host::new(None)).ok();
     let instance = there.map(|there| Instance::new(&there.root, &there.facts));
     ready::stopped_or_stoppable(instance.as_ref(), false)?;
+    ready::still_stopped(instance.as_ref(), context.cancel)?;
     match place.way {
         Way::Inside => put_back_inside(&place, snapshot, instance, &journal)?,
         Way::Beside | Way::InPlace => made::put_back(&context.folders.state, &place)?,
@@ -77,12 +80,40 @@ pub fn forget_old(manifest: &Manifest, snapshot: SnapshotId, context: Context<'_
     if let Some(unfinished) = unfinished::find(journal, &place, &snapshot)? {
         return Err(unfinished.refusal());
     }
-    let place = keeping(place, snapshot)?;
-    match place.way {
-        Way::Inside => inside::sweep(&place.data_dir, &place.before)?,
-        Way::Beside | Way::InPlace => swap::sweep(&place.before)?,
+    made::settle(&context.folders.state, &place)?;
+    for place in [&place, &place.inside(&snapshot)] {
+        // One that an earlier call had begun to remove.
+        if forgotten(place).symlink_metadata().is_ok() && place.before.symlink_metadata().is_err() {
+            forget(place)?;
+            return Ok(place.before.clone());
+        }
     }
+    let place = keeping(place, snapshot)?;
+    forget(&place)?;
     Ok(place.before)
+}
+
+/// What is kept, while it is removed: half of it must not be put back.
+fn forgotten(place: &Place) -> PathBuf {
+    let mut name = place.before.clone().into_os_string();
+    name.push(".forgotten");
+    name.into()
+}
+
+fn forget(place: &Place) -> Result<(), RestoreError> {
+    let forgotten = forgotten(place);
+    let remove = || {
+        swap::sweep(&forgotten)?;
+        match std::fs::rename(&place.before, &forgotten) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(source) => Err(RestoreError::Local { action: "rename", path: place.before.clone(), source }),
+            Ok(()) => swap::sweep(&forgotten),
+        }
+    };
+    match place.way {
+        Way::Inside => inside::untouched(&place.data_dir, remove),
+        Way::Beside | Way::InPlace => remove(),
+    }
 }
 
 fn place_of(

@@ -1,24 +1,38 @@
 //! Which directory beside a node we have made to restore to. Its name alone does not tell: if a restore dies between the
-//! exchange and the renaming after it, the node that was replaced has that name. Device and inode go with the
-//! directory, so they are written down when it is made.
+//! exchange and the renaming after it, the node that was replaced has that name. The inode and the time of its birth go
+//! with the directory, so they are written down when it is made. (A device's number does not: the next boot may give it
+//! another.)
 
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 use crate::dss::control::instance::key_of;
 use crate::dss::restore::error::RestoreError;
 use crate::dss::restore::{Place, swap};
 use crate::sys::durable;
 
-#[derive(Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
 struct Mark {
-    device: u64,
     inode: u64,
+    /// Seconds and nanoseconds after 1970; not every file system knows.
+    #[serde(default)]
+    born: Option<(u64, u32)>,
+}
+
+impl Mark {
+    /// Whether that lies there.
+    fn is_at(&self, path: &Path) -> bool {
+        let is_same = |born| self.born.is_none_or(|noted| Some(noted) == born);
+        mark_of(path).is_ok_and(|there| there.inode == self.inode && is_same(there.born))
+    }
 }
 
 fn mark_of(path: &Path) -> io::Result<Mark> {
-    path.symlink_metadata().map(|found| Mark { device: found.dev(), inode: found.ino() })
+    let found = path.symlink_metadata()?;
+    let born = found.created().ok().and_then(|born| born.duration_since(UNIX_EPOCH).ok());
+    Ok(Mark { inode: found.ino(), born: born.map(|born| (born.as_secs(), born.subsec_nanos())) })
 }
 
 fn file(state: &Path, path: &Path) -> PathBuf {
@@ -41,16 +55,24 @@ pub fn make(state: &Path, path: &Path) -> Result<(), RestoreError> {
     noted.map_err(failed("note that we made", path))
 }
 
+/// Whether what we made beside a directory has taken its place.
+pub fn has_arrived(state: &Path, place: &Place) -> bool {
+    noted(state, &place.beside).is_some_and(|noted| noted.is_at(&place.data_dir))
+}
+
 /// What an interrupted restore has left beside a node: content of ours goes, a node that was replaced gets the name it
 /// was to be kept under. Whatever else has the name stays, and is an error.
 pub fn settle(state: &Path, place: &Place) -> Result<(), RestoreError> {
     let Place { beside, before, data_dir, .. } = place;
-    let Ok(there) = mark_of(beside) else { return Ok(()) };
+    if beside.symlink_metadata().is_err() {
+        return Ok(());
+    }
     let noted = noted(state, beside);
+    let is_noted = |path: &Path| noted.as_ref().is_some_and(|noted| noted.is_at(path));
     // It may have died before it could note anything.
-    if noted == Some(there) || std::fs::remove_dir(beside).is_ok() {
+    if is_noted(beside) || std::fs::remove_dir(beside).is_ok() {
         swap::sweep(beside)?;
-    } else if noted.is_some() && mark_of(data_dir).ok() == noted && before.symlink_metadata().is_err() {
+    } else if is_noted(data_dir) && before.symlink_metadata().is_err() {
         std::fs::rename(beside, before).map_err(failed("rename", beside))?;
     } else {
         return Err(RestoreError::InTheWay { path: beside.clone() });
@@ -62,9 +84,9 @@ pub fn settle(state: &Path, place: &Place) -> Result<(), RestoreError> {
 pub fn put_back(state: &Path, place: &Place) -> Result<(), RestoreError> {
     let Place { beside, before, .. } = place;
     settle(state, place)?;
-    if noted(state, beside).is_some_and(|noted| mark_of(before).is_ok_and(|there| there == noted)) {
+    if noted(state, beside).is_some_and(|noted| noted.is_at(before)) {
         // It had been exchanged already: what is kept is what was restored.
-        return swap::sweep(before);
+        return swap::retire(place);
     }
     swap::put_back(place)
 }
@@ -138,6 +160,26 @@ mod tests {
         std::fs::rename(&third, before).unwrap();
         put_back(&desk.state(), &desk.place).unwrap();
         assert!(data_dir.join("old").exists() && !before.exists() && !beside.exists());
+    }
+
+    #[test]
+    fn a_way_back_that_died_while_it_removed_what_was_restored_never_puts_that_back() {
+        let desk = desk();
+        desk.restored();
+        let Place { data_dir, beside, before, .. } = &desk.place;
+        swap::exchange(data_dir, beside, before).unwrap();
+        // A device that has another number after the next boot, and what a killed run leaves of what it removes.
+        let note = file(&desk.state(), beside);
+        let mut noted: serde_json::Value = durable::read_json(&note).unwrap().unwrap();
+        noted["device"] = 4711.into();
+        durable::write_json(&note, &noted).unwrap();
+        std::fs::write(before.join("precious"), "").unwrap();
+        std::fs::rename(data_dir, desk.folder.path().join("third")).unwrap();
+        std::fs::rename(before, data_dir).unwrap();
+        std::fs::rename(desk.folder.path().join("third"), before).unwrap();
+        std::fs::remove_file(before.join("new")).unwrap();
+        put_back(&desk.state(), &desk.place).unwrap();
+        assert!(data_dir.join("precious").exists() && !before.exists() && !beside.exists());
     }
 
     #[test]

@@ -9,7 +9,7 @@ mod kept;
 pub(in crate::dss) mod made;
 mod place;
 mod project;
-mod ready;
+pub(in crate::dss) mod ready;
 mod repoint;
 pub(in crate::dss) mod stale;
 pub(in crate::dss) mod swap;
@@ -18,14 +18,13 @@ mod unfinished;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::base::cancel::Cancel;
 use crate::base::id::SnapshotId;
 use crate::dss::backup::DATADIR;
-use crate::dss::control::evidence::Running;
 use crate::dss::control::health;
 use crate::dss::control::instance::Instance;
 use crate::dss::control::journal::StopJournal;
 use crate::dss::control::lock::DataDirLock;
-use crate::dss::control::proc;
 use crate::dss::control::service::{START_LIMIT, Service};
 use crate::dss::control::swap_journal::{Phase, Swap, SwapJournal};
 use crate::dss::control::window::{StopWindow, WindowOptions};
@@ -42,7 +41,7 @@ use crate::vault::{Context, VaultError};
 pub use databases::stored_password;
 pub use error::RestoreError;
 pub use kept::{Undone, forget_old, undo};
-pub use place::{Place, Room, Way, is_mount_point, kit_version};
+pub use place::{Place, Room, Way, can_rename, kit_version};
 pub use project::{Part, Project, classes, project};
 
 /// How a node is brought back.
@@ -121,7 +120,7 @@ pub fn run(
     let place = if unfinished.is_some() { place.inside(&snapshot) } else { place.suited(&snapshot, options) };
     let room = if unfinished.is_some() { Room::default() } else { place::suits(&place, &snapshot, manifest)? };
     if options.start {
-        ready::startable(&place, record, runs)?;
+        ready::startable(&place, record, instance.as_ref(), runs)?;
     }
     let mut report = PristineReport {
         steps: steps(&place, there.is_some(), runs, unfinished.is_some(), room, options, databases),
@@ -147,7 +146,7 @@ pub fn run(
         (None, Way::Beside) => attended.beside(&mut report, there.is_some())?,
     }
     if options.start && report.files.failures.is_empty() {
-        report.healthy = Some(start(&attended.place, record, options)?);
+        report.healthy = Some(start(&attended.place, record, options));
     }
     Ok(report)
 }
@@ -224,6 +223,7 @@ impl Attended<'_> {
         if let Some(window) = window.as_mut() {
             window.open()?;
         }
+        self.still_stopped()?;
         let place = unfinished.end(Wish::Complete)?;
         report.kept = place.before.exists().then_some(place.before);
         window.as_mut().map_or(Ok(()), StopWindow::leave_stopped)?;
@@ -265,13 +265,16 @@ impl Attended<'_> {
         }
         self.still_stopped()?;
         report.databases = databases::restore(self.databases)?;
-        report.files = self.restore_to(&self.place.data_dir, true)?;
-        if report.files.failures.is_empty() {
-            databases::repoint(self.databases, &self.place.data_dir)?;
-            report.stale = stale::remove(&self.place.data_dir);
-        }
-        // Half rewritten it must not be started, whatever it was before.
+        // Half rewritten it must not be started: neither by us after an error, nor by the guard if we die.
         window.as_mut().map_or(Ok(()), StopWindow::leave_stopped)?;
+        let data_dir = &self.place.data_dir;
+        report.files = self
+            .restore_to(data_dir, true)
+            .map_err(|cause| RestoreError::HalfRewritten { data_dir: data_dir.clone(), cause: Box::new(cause) })?;
+        if report.files.failures.is_empty() {
+            databases::repoint(self.databases, data_dir)?;
+            report.stale = stale::remove(data_dir);
+        }
         Ok(())
     }
 
@@ -301,31 +304,22 @@ impl Attended<'_> {
         Some(StopWindow::new(instance, window, &*self.repository.seams.clock, self.context.cancel))
     }
 
-    /// Somebody may have started it meanwhile.
     fn still_stopped(&self) -> Result<(), RestoreError> {
-        let Some(instance) = &self.instance else { return Ok(()) };
-        let evidence = proc::look(instance);
-        match evidence.running() {
-            Running::Stopped => Ok(()),
-            _ => Err(RestoreError::Runs { evidence: evidence.summary() }),
-        }
+        ready::still_stopped(self.instance.as_ref(), self.context.cancel)
     }
 }
 
-fn start(place: &Place, record: &NodeRecord, options: &PristineOptions) -> Result<Result<(), String>, RestoreError> {
-    let DataDir { root, facts } = DataDir::open(&place.data_dir, &Host::new(None))?;
-    let mut instance = Instance::new(&root, &facts);
-    instance.base_port = instance.base_port.or(record.port);
-    let started = Service::of(&instance)?.begin_start()?.wait(START_LIMIT);
-    let healthy = health::wait(&instance, options.health_limit, &crate::base::cancel::Cancel::default());
-    match (started, healthy) {
-        (_, Ok(())) => Ok(Ok(())),
-        (Ok(()), Err(why)) => Ok(Err(why)),
-        (Err(error), Err(_)) if proc::look(&instance).running() == Running::Running => {
-            Ok(Err(format!("{error}; its processes are there, and it may still come up")))
-        }
-        (Err(error), Err(_)) => Ok(Err(error.to_string())),
-    }
+/// Starts what was brought back. That is there whatever comes of this, so a failure belongs into the report.
+fn start(place: &Place, record: &NodeRecord, options: &PristineOptions) -> Result<(), String> {
+    let begin = || -> Result<Result<(), String>, RestoreError> {
+        let DataDir { root, facts } = DataDir::open(&place.data_dir, &Host::new(None))?;
+        let mut instance = Instance::new(&root, &facts);
+        instance.base_port = instance.base_port.or(record.port);
+        let started = Service::of(&instance)?.begin_start()?.wait(START_LIMIT);
+        let healthy = health::wait(&instance, options.health_limit, &Cancel::default());
+        Ok(health::verdict(&instance, started, healthy)?)
+    };
+    begin().unwrap_or_else(|error| Err(format!("it could not be started: {error}")))
 }
 
 /// The plan, for people.

@@ -72,17 +72,13 @@ impl Place {
         }
     }
 
-    /// The same, replaced in the way that is possible there: a mount point cannot be renamed, nor what lies in a
-    /// directory this account may not write to.
+    /// The same, replaced in the way that is possible there.
     pub fn suited(self, snapshot: &SnapshotId, options: &PristineOptions) -> Self {
         if options.in_place {
             return Self { way: Way::InPlace, ..self };
         }
         let is_there = self.data_dir.symlink_metadata().is_ok();
-        if is_there && (is_mount_point(&self.data_dir) || !may_write(self.parent())) {
-            return self.inside(snapshot);
-        }
-        self
+        if is_there && !can_rename(&self.data_dir) { self.inside(snapshot) } else { self }
     }
 
     /// Where a restore of the snapshot has kept what it replaced, whichever way it took.
@@ -170,6 +166,15 @@ fn is_empty(path: &Path) -> bool {
     std::fs::read_dir(path).is_ok_and(|entries| entries.into_iter().all(is_ours))
 }
 
+/// Whether another directory can take the place of this one by a rename. A mount point cannot be renamed, nor what lies
+/// in a directory this account may not write to; one that is empty but for what restores keep in it could be neither
+/// replaced nor left behind.
+pub fn can_rename(data_dir: &Path) -> bool {
+    let Some(parent) = data_dir.parent() else { return false };
+    let is_bare = || std::fs::read_dir(data_dir).is_ok_and(|mut entries| entries.next().is_none());
+    !is_mount_point(data_dir) && may_write(parent) && (!is_empty(data_dir) || is_bare())
+}
+
 /// Files of one version under the software of another do not work: an older one refuses or, worse, accepts them without
 /// a word (measured); a newer one has to migrate them.
 pub fn kit_fits(record: &NodeRecord) -> Result<(), RestoreError> {
@@ -232,7 +237,7 @@ fn may_write(folder: &Path) -> bool {
 
 /// Whether something is mounted there. The kernel says so of every mount since Linux 5.8, also of one that shows another
 /// part of the same volume; before, another device number does.
-pub fn is_mount_point(path: &Path) -> bool {
+fn is_mount_point(path: &Path) -> bool {
     let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
     if let Ok(found) = rustix::fs::statx(CWD, path, flags, StatxFlags::BASIC_STATS)
         && found.stx_attributes_mask.contains(StatxAttributes::MOUNT_ROOT)

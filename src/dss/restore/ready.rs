@@ -1,15 +1,20 @@
 //! Whether the node may be stopped, replaced and started: all that can be told before anything is touched.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
+use crate::base::cancel::Cancel;
 use crate::dss::control::evidence::{Evidence, Running, Signal};
 use crate::dss::control::instance::Instance;
-use crate::dss::control::service::Service;
+use crate::dss::control::service::{START_LIMIT, Service};
 use crate::dss::control::{ControlError, proc};
 use crate::dss::restore::error::RestoreError;
 use crate::dss::restore::{Place, PristineOptions};
 use crate::repo::snapshot::NodeRecord;
 use crate::sys::xattr::holds_acls;
+
+/// How often it is looked whether nobody starts or stops it any more.
+const POLL: Duration = Duration::from_millis(100);
 
 /// Whether it runs and must be stopped; refused if it may not be.
 pub fn stopped_or_stoppable(instance: Option<&Instance>, may_stop: bool) -> Result<bool, RestoreError> {
@@ -26,6 +31,24 @@ pub fn stopped_or_stoppable(instance: Option<&Instance>, may_stop: bool) -> Resu
     }
 }
 
+/// Proves, right before something is replaced, that the node does not run: somebody may have started it meanwhile. A
+/// program that is starting or stopping it at this moment (the guard of a killed run, say) is waited for.
+pub fn still_stopped(instance: Option<&Instance>, cancel: &Cancel) -> Result<(), RestoreError> {
+    let Some(instance) = instance else { return Ok(()) };
+    let since = Instant::now();
+    while proc::is_being_controlled(instance) && since.elapsed() < START_LIMIT {
+        if !cancel.rest(POLL) {
+            return Err(ControlError::Interrupted.into());
+        }
+    }
+    let evidence = proc::look(instance);
+    match evidence.running() {
+        Running::Stopped => Ok(()),
+        Running::Running => Err(RestoreError::Runs { evidence: evidence.summary() }),
+        Running::Unknown => Err(ControlError::Unclear { data_dir: instance.data_dir.clone(), evidence }.into()),
+    }
+}
+
 /// The port, if nothing but ports speaks for a running node: all processes could be looked at, and none is the node's.
 fn only_port(evidence: &Evidence) -> Option<u16> {
     let ports = evidence.signals.iter().map(|signal| match signal {
@@ -36,16 +59,23 @@ fn only_port(evidence: &Evidence) -> Option<u16> {
 }
 
 /// Whether it could be started afterwards. Its own ports are taken while it runs.
-pub fn startable(place: &Place, record: &NodeRecord, runs: bool) -> Result<(), RestoreError> {
+pub fn startable(
+    place: &Place,
+    record: &NodeRecord,
+    instance: Option<&Instance>,
+    runs: bool,
+) -> Result<(), RestoreError> {
+    // Its program comes back with the content.
+    instance.map_or(Ok(()), Service::is_allowed)?;
     if let Some(kit) = missing_kit(record) {
         let version = record.version.clone().unwrap_or_else(|| "of the snapshot".to_owned());
         return Err(RestoreError::NoKit { kit, version });
     }
     // The same five as of a running node (kit, `envfiles.py`).
     let ports = record.port.into_iter().flat_map(|base| base..=base.saturating_add(4));
-    match proc::first_taken(ports).filter(|_| !runs) {
-        Some(port) => Err(RestoreError::PortTaken { data_dir: place.data_dir.clone(), port }),
-        None => Ok(()),
+    match proc::taken(ports).first() {
+        Some(&port) if !runs => Err(RestoreError::PortTaken { data_dir: place.data_dir.clone(), port }),
+        _ => Ok(()),
     }
 }
 
@@ -74,6 +104,33 @@ fn missing_kit(record: &NodeRecord) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dss::control::instance::Owner;
+
+    #[test]
+    fn whoever_starts_or_stops_it_is_waited_for_before_it_counts_as_stopped() {
+        let dir = tempfile::tempdir().unwrap();
+        let data_dir = dir.path().canonicalize().unwrap();
+        let owner = Owner { uid: rustix::process::geteuid().as_raw(), name: "dataiku".to_owned() };
+        let program = "bin/dss".to_owned();
+        let instance = Instance { data_dir, owner, base_port: None, is_api: false, program, unit: None };
+        still_stopped(None, &Cancel::default()).unwrap();
+        let begin = |seconds: &str, home: &Path| {
+            let mut shell = std::process::Command::new("sh");
+            shell.args(["-c", &format!("sleep {seconds}; true"), "sh"]).arg(instance.program()).env("DIP_HOME", home);
+            shell.spawn().unwrap()
+        };
+        let since = Instant::now();
+        let mut controlling = begin("1", Path::new("/elsewhere"));
+        still_stopped(Some(&instance), &Cancel::default()).unwrap();
+        assert!(since.elapsed() > Duration::from_millis(800));
+        controlling.wait().unwrap();
+        let mut sleeping = std::process::Command::new("sleep");
+        let mut running = sleeping.arg("60").env("DIP_HOME", &instance.data_dir).spawn().unwrap();
+        let outcome = still_stopped(Some(&instance), &Cancel::default());
+        running.kill().unwrap();
+        running.wait().unwrap();
+        assert!(matches!(outcome, Err(RestoreError::Runs { .. })), "{outcome:?}");
+    }
 
     #[test]
     fn a_port_is_somebody_elses_only_if_nothing_else_speaks_for_the_node() {

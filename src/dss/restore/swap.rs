@@ -54,7 +54,16 @@ pub fn put_back(place: &Place) -> Result<(), RestoreError> {
         Err(error) => return Err(failed("exchange", data_dir)(error.into())),
     }
     settle(data_dir);
-    sweep(before)
+    retire(place)
+}
+
+/// Removes the restored directory after it was exchanged with the kept one. It gets the name back it was made under:
+/// half removed under the name of what is kept it would be exchanged again.
+pub fn retire(place: &Place) -> Result<(), RestoreError> {
+    let Place { data_dir, beside, before, .. } = place;
+    std::fs::rename(before, beside).map_err(failed("rename", before))?;
+    settle(data_dir);
+    sweep(beside)
 }
 
 /// Where the file system cannot exchange.

@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use super::*;
 use crate::dss::datadir::facts::{Java, Python};
 use crate::dss::datadir::integrations::Integration;
+use crate::dss::datadir::links::LeavingLink;
 use crate::dss::datadir::testing::Sample;
 use crate::dss::migrate::source::CodeEnv;
 use crate::repo::snapshot::NodeRecord;
@@ -24,7 +25,15 @@ fn source() -> Source {
         port: Some(11000),
         ..NodeRecord::default()
     };
-    Source { host: "here".to_owned(), record, facts, environments: Vec::new(), packages: None, bytes: 1000 }
+    Source {
+        host: "here".to_owned(),
+        record,
+        facts,
+        environments: Vec::new(),
+        packages: None,
+        packages_unknown: None,
+        bytes: 1000,
+    }
 }
 
 fn wish() -> Wish {
@@ -54,6 +63,7 @@ fn ground() -> Ground {
         noexec: false,
         acls: true,
         taken_ports: Vec::new(),
+        barred: None,
         present: ["/usr/bin/python3.9", "/opt/java/bin/java"].map(PathBuf::from).to_vec(),
         original: None,
     }
@@ -204,6 +214,80 @@ fn a_busy_port_hinders_a_start_and_is_a_warning_otherwise() {
     assert!(refusal(&source(), &Wish { start: true, ..wish() }, &busy).contains("11001"));
     let made = plan(&source(), &wish(), &busy).unwrap();
     assert!(made.warnings.iter().any(|warning| warning.contains("11001")), "{:?}", made.warnings);
+}
+
+#[test]
+fn code_environments_are_rebuilt_by_a_node_that_runs() {
+    let mut source = source();
+    source.environments = vec![CodeEnv { language: "python".to_owned(), name: "ml".to_owned() }];
+    for (start, offered) in [(true, Offered::Internet), (false, Offered::Hand)] {
+        let made = plan(&source, &Wish { start, ..wish() }, &ground()).unwrap();
+        let step = made.step("code-env-python-ml").unwrap();
+        assert!(step.needs_node && step.offered == Some(offered), "{step:?}");
+    }
+}
+
+#[test]
+fn a_copy_that_would_work_on_something_of_production_is_not_drilled() {
+    let link = |path: &str, target: &str, leads_to: &str| LeavingLink {
+        path: path.to_owned(),
+        target: target.to_owned(),
+        leads_to: leads_to.to_owned(),
+        exists: Some(true),
+        is_directory: true,
+    };
+    let mut source = source();
+    source.facts.links = vec![link("jobs", "/big/jobs", "/big/jobs"), link("uploads", "../up", "/data/up")];
+    let drill = Wish { drill: true, start: true, install_id: Some("NEW".to_owned()), ..wish() };
+    plan(&source, &drill, &ground()).unwrap();
+    for there in ["/big/jobs", "/srv/up"] {
+        let mut ground = ground();
+        ground.present.push(there.into());
+        assert!(refusal(&source, &drill, &ground).contains("is a link to"));
+        plan(&source, &wish(), &ground).unwrap();
+    }
+}
+
+#[test]
+fn who_may_not_start_it_is_told_before_anything_is_replaced() {
+    let barred = Some(("this account may not".to_owned(), "run as root".to_owned()));
+    let ground = Ground { place: Occupancy::Same(Running::Stopped), barred, ..ground() };
+    let here = Wish { data_dir: "/data/dss".into(), ..wish() };
+    assert!(refusal(&source(), &Wish { start: true, ..here.clone() }, &ground).contains("may not"));
+    plan(&source(), &here, &ground).unwrap();
+}
+
+#[test]
+fn what_the_snapshot_says_of_itself_is_said_again_and_once() {
+    let mut source = source();
+    let marker = Marker::MigrationInProgress { timestamp: None, entries: Vec::new() };
+    let concern = marker.concern();
+    source.facts.node_type = NodeType::Api;
+    source.facts.markers = vec![marker];
+    source.packages_unknown = Some("no pip".to_owned());
+    let warnings = |source: &Source| plan(source, &wish(), &ground()).unwrap().warnings;
+    let expected = format!("of the snapshot: {}: {}", concern.message, concern.next);
+    let told = warnings(&source);
+    assert!(told.contains(&expected) && told.iter().any(|warning| warning.contains("no pip")), "{told:?}");
+    assert!(!told.iter().any(|warning| warning.contains("apinode")), "{told:?}");
+    source.record.caveats = vec![format!("{}: {}", concern.message, concern.next), "torn".to_owned()];
+    let told = warnings(&source);
+    assert_eq!(told.iter().filter(|warning| **warning == expected).count(), 1, "{told:?}");
+    assert!(told.contains(&"of the snapshot: torn".to_owned()));
+    source.facts.markers = vec![Marker::ApiNodeNotAlive];
+    assert!(warnings(&source).iter().any(|warning| warning.contains("apinode-not-alive")));
+}
+
+#[test]
+fn before_the_start_the_original_and_the_ports_are_looked_at_again() {
+    let made = plan(&source(), &Wish { start: true, ..wish() }, &ground()).unwrap();
+    let may_start = |plan: &Plan, original, taken: &[u16]| conditions::may_start(&source(), plan, original, taken);
+    may_start(&made, Some(Running::Stopped), &[]).unwrap();
+    may_start(&made, None, &[]).unwrap();
+    assert!(may_start(&made, Some(Running::Running), &[]).unwrap_err().contains("twice"));
+    assert!(may_start(&made, None, &[11002]).unwrap_err().contains("11002"));
+    let drill = Plan { drill: true, ..made };
+    may_start(&drill, Some(Running::Running), &[]).unwrap();
 }
 
 #[test]
