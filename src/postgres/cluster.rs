@@ -14,7 +14,7 @@ use crate::base::cancel::Cancel;
 use crate::postgres::address::Address;
 use crate::postgres::client::Client;
 use crate::postgres::error::{PgError, one_line};
-use crate::postgres::url::HostPort;
+use crate::postgres::url::{DEFAULT_PORT, HostPort};
 use crate::sys::names::{Account, Names};
 use crate::sys::process;
 
@@ -24,40 +24,61 @@ pub const OWNER: &str = "postgres";
 const LIMIT: Duration = Duration::from_mins(2);
 const OUTPUT_BYTES: u64 = 64 << 10;
 /// Settings of a server whose data nobody will miss. Its title would show names of databases in the process list.
-const SETTINGS: &str = "listen_addresses = ''\nfsync = off\nfull_page_writes = off\nsynchronous_commit = off\n\
+const SETTINGS: &str = "fsync = off\nfull_page_writes = off\nsynchronous_commit = off\n\
     autovacuum = off\nwal_level = minimal\nmax_wal_senders = 0\nmax_wal_size = '2GB'\nupdate_process_title = off\n\
     maintenance_work_mem = '128MB'\n";
+
+/// Who else may come in: by TCP from this machine, to one database, as one account, without a password. The name of the
+/// database is what nobody else knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loopback {
+    /// The port.
+    pub port: u16,
+    /// The account, which may do everything there.
+    pub user: String,
+    /// The database.
+    pub database: String,
+}
 
 /// A running server. Dropping it stops it and removes all of it.
 pub struct Cluster {
     folder: TempDir,
+    /// Of the socket, whose path must be short.
+    door: TempDir,
+    port: u16,
     client: Client,
     account: Option<(u32, u32)>,
 }
 
 impl Cluster {
     /// Makes and starts one below `place`. As root it runs as the account `postgres`, for servers refuse to be root.
-    pub fn start(client: &Client, place: &Path, cancel: &Cancel) -> Result<Self, PgError> {
+    pub fn start(client: &Client, place: &Path, loopback: Option<&Loopback>, cancel: &Cancel) -> Result<Self, PgError> {
         let local = |path: &Path| {
             let path = path.to_owned();
             move |error: io::Error| PgError::local("make a throw-away server in", path, error)
         };
         let folder = tempfile::Builder::new().prefix("dssvault-drill-").tempdir_in(place).map_err(local(place))?;
+        let short = std::env::temp_dir();
+        let door = tempfile::Builder::new().prefix("dssvault-door-").tempdir_in(&short).map_err(local(&short))?;
         let account = if rustix::process::geteuid().is_root() {
             let Account { uid, gid, .. } = Names::account(OWNER).ok_or_else(|| {
                 local(place)(io::Error::other(
                     "root may not run a server, and there is no account postgres to run it as",
                 ))
             })?;
-            chown(folder.path(), Some(uid), Some(gid)).map_err(local(folder.path()))?;
+            for folder in [folder.path(), door.path()] {
+                chown(folder, Some(uid), Some(gid)).map_err(local(folder))?;
+            }
             Some((uid, gid))
         } else {
             None
         };
         // The socket's folder is the only door.
-        let closed = std::fs::Permissions::from_mode(0o700);
-        std::fs::set_permissions(folder.path(), closed).map_err(local(folder.path()))?;
-        let cluster = Self { folder, client: client.clone(), account };
+        for folder in [folder.path(), door.path()] {
+            std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700)).map_err(local(folder))?;
+        }
+        let port = loopback.map_or(DEFAULT_PORT, |loopback| loopback.port);
+        let cluster = Self { folder, door, port, client: client.clone(), account };
         let data = cluster.data();
         let data = data.to_string_lossy();
         cluster.run(
@@ -65,19 +86,32 @@ impl Cluster {
             &["-D", &data, "-U", OWNER, "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"],
             cancel,
         )?;
-        let config = format!("{SETTINGS}unix_socket_directories = '{}'\n", cluster.folder.path().display());
         let path = cluster.data().join("postgresql.auto.conf");
-        std::fs::write(&path, config).map_err(local(&path))?;
+        std::fs::write(&path, cluster.settings(loopback)).map_err(local(&path))?;
+        if let Some(Loopback { user, database, .. }) = loopback {
+            let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
+            let rules = format!("local all all trust\nhost {} {} 127.0.0.1/32 trust\n", quoted(database), quoted(user));
+            let path = cluster.data().join("pg_hba.conf");
+            std::fs::write(&path, rules).map_err(local(&path))?;
+        }
         let log = cluster.folder.path().join("log").to_string_lossy().into_owned();
         cluster.run("pg_ctl", &["-D", &data, "-l", &log, "-w", "-t", "60", "start"], cancel)?;
         Ok(cluster)
     }
 
+    fn settings(&self, loopback: Option<&Loopback>) -> String {
+        let far = match loopback {
+            Some(Loopback { port, .. }) => format!("listen_addresses = '127.0.0.1'\nport = {port}\n"),
+            None => "listen_addresses = ''\n".to_owned(),
+        };
+        format!("{SETTINGS}{far}unix_socket_directories = '{}'\n", self.door.path().display())
+    }
+
     /// Its maintenance database.
     pub fn address(&self) -> Address {
-        let host = self.folder.path().to_string_lossy().into_owned();
+        let host = self.door.path().to_string_lossy().into_owned();
         Address {
-            hosts: vec![HostPort { host, port: crate::postgres::url::DEFAULT_PORT }],
+            hosts: vec![HostPort { host, port: self.port }],
             database: Some(OWNER.to_owned()),
             user: Some(OWNER.to_owned()),
             parameters: Vec::new(),

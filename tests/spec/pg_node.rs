@@ -188,3 +188,52 @@ fn a_node_moves_to_another_server_and_its_configuration_with_it() {
     assert!(now.contains(&format!("jdbc:postgresql://127.0.0.1:{}/moved?currentSchema=dss", elsewhere.port)), "{now}");
     assert!(now.contains("psql.jdbc.password="), "{now}");
 }
+
+#[test]
+fn a_drill_of_a_node_with_its_database_never_speaks_to_production() {
+    or_skip!("a_drill_of_a_node_with_its_database_never_speaks_to_production");
+    let (server, desk) = (Server::start(), Desk::with_repository());
+    furnish(&server, 1);
+    let node = govern(&server);
+    let url = format!("{}?currentSchema=dss&tableNamePrefix=gov_", server.far_url("gov_owner", "gov"));
+    back_up(&desk, &node, &["--database", &url]).expect_code(0);
+    let (log, copy) = (server.log(), node.folder().join("drill"));
+    let done = desk.run(&["restore", "latest", "--drill", copy.to_str().unwrap()]).expect_code(0);
+    assert!(done.out.contains("gov.dss.gov_"), "{}", done.out);
+    assert_eq!(server.log(), log, "no connection, no statement");
+    let now = fs::read_to_string(copy.join("config/dip.properties")).unwrap();
+    assert!(!now.contains(&format!(":{}/gov", server.port)) && now.contains("/dssvault_drill_"), "{now}");
+    assert!(
+        fs::read_dir(node.folder())
+            .unwrap()
+            .flatten()
+            .all(|entry| !entry.file_name().to_string_lossy().contains("dssvault-drill-"))
+    );
+    // A snapshot without the database cannot be tried without production.
+    back_up(&desk, &node, &["--database", "none"]).expect_code(0);
+    fs::remove_dir_all(&copy).unwrap();
+    let refused = desk.run(&["restore", "latest", "--drill", copy.to_str().unwrap()]).expect_code(21);
+    assert!(refused.err.contains("its copy would use the same one"), "{}", refused.err);
+}
+
+#[test]
+fn a_node_that_moves_says_what_becomes_of_its_database() {
+    or_skip!("a_node_that_moves_says_what_becomes_of_its_database");
+    let (server, desk) = (Server::start(), Desk::with_repository());
+    furnish(&server, 1);
+    let node = govern(&server);
+    let url = format!("{}?currentSchema=dss&tableNamePrefix=gov_", server.far_url("gov_owner", "gov"));
+    back_up(&desk, &node, &["--database", &url]).expect_code(0);
+    let (there, port) = (node.folder().join("moved"), node::free_port().to_string());
+    let arguments = ["restore", "latest", "--data-dir", there.to_str().unwrap(), "--port", &port, "--start"];
+    desk.run(&arguments).expect_code(2);
+    desk.run(&[&arguments[..], &["--databases", "skip", "--dry-run"]].concat()).expect_code(0);
+    server.sql("postgres", "CREATE DATABASE moved OWNER gov_owner");
+    let map = format!("gov={}", server.far_url("gov_owner", "moved"));
+    let more = ["--databases", "restore", "--database-map", &map];
+    desk.run(&[&arguments[..], &more].concat()).expect_code(0);
+    assert_eq!(server.sql("moved", "SELECT count(*) FROM dss.gov_items"), "512");
+    let now = fs::read_to_string(there.join("config/dip.properties")).unwrap();
+    assert!(now.contains("/moved?currentSchema=dss"), "{now}");
+    Command::new("runuser").args(["-u", ACCOUNT, "--"]).arg(there.join("bin/dss")).arg("stop").output().unwrap();
+}

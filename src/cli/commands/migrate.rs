@@ -1,14 +1,18 @@
 //! The part of `dssvault restore` that brings a node to another place.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::cli::commands::restore::chosen;
+use crate::cli::database::{Databases, PutBackArgs};
 use crate::cli::error::CliError;
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
 use crate::cli::snapshot::{self, FilterArgs, SnapshotPath};
 use crate::cli::views::migrate::MigrateView;
 use crate::dss::migrate::{self, MigrateOptions};
+use crate::postgres::drill::{self, DrillOptions};
+use crate::postgres::stored::Stored;
 
 /// What the other options of `restore` say about it.
 pub struct Wanted {
@@ -24,6 +28,8 @@ pub struct Wanted {
     pub start: bool,
     /// How long it is waited for its health.
     pub health_limit: Duration,
+    /// What becomes of its databases.
+    pub databases: PutBackArgs,
 }
 
 /// How a DSS node is brought to another place.
@@ -68,6 +74,13 @@ impl MigrateArgs {
 
     /// Brings the node there.
     pub fn run(self, wanted: Wanted, session: &Session) -> Result<Outcome, CliError> {
+        let databases = wanted.databases;
+        if databases.databases == Some(Databases::Only) {
+            return Err(CliError::usage(
+                "`--databases only` puts no node anywhere",
+                "leave the place of the node out, or say `--databases restore`",
+            ));
+        }
         let options = MigrateOptions {
             drill: self.drill.is_some(),
             data_dir: self.drill.or(self.data_dir),
@@ -81,12 +94,23 @@ impl MigrateArgs {
             dry_run: wanted.dry_run,
             verify: wanted.verify,
             health_limit: wanted.health_limit,
+            keep_databases: databases.databases == Some(Databases::Skip),
         };
         let opened = session.open()?;
         let listed = snapshot::find(&opened.repository, &wanted.snapshot, wanted.filter)?;
         let reporter = session.reporter();
         let context = opened.context(&reporter, &session.cancel);
-        let report = migrate::run(&opened.repository, listed.id, &listed.manifest, &options, context)?;
+        let stored = Stored { repository: &opened.repository, manifest: &listed.manifest, context };
+        // Servers of a drill end with the drill.
+        let (_servers, ready) = match &options.data_dir {
+            Some(copy) if options.drill && databases.maps()?.is_empty() && !options.keep_databases => {
+                let place = copy.ancestors().skip(1).find(|above| above.is_dir()).unwrap_or(Path::new("/")).to_owned();
+                let drill = DrillOptions { clients: databases.options().clients, place };
+                drill::for_copy(stored, &drill, &*opened.repository.seams.entropy)?
+            }
+            _ => (Vec::new(), chosen(&databases, stored, session)?),
+        };
+        let report = migrate::run(&opened.repository, listed.id, &listed.manifest, &options, &ready, context)?;
         reporter.finish();
         for warning in &report.plan.warnings {
             session.output.warn(warning);

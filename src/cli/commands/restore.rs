@@ -206,6 +206,15 @@ fn databases_ready<'a>(args: &PutBackArgs, stored: Stored<'a>) -> Result<Vec<Rea
     Ok(ready_all(stored, &args.maps()?, &password, &args.options())?)
 }
 
+/// The databases that are to be put back with a node.
+pub fn chosen<'a>(args: &PutBackArgs, stored: Stored<'a>, session: &Session) -> Result<Vec<Ready<'a>>, CliError> {
+    let may_ask = prompt::is_possible() && !session.global.json;
+    match args.choice(stored.records().len(), true, may_ask)? {
+        Databases::Skip => Ok(Vec::new()),
+        Databases::Restore | Databases::Only => databases_ready(args, stored),
+    }
+}
+
 fn run_pristine(args: Args, session: &Session) -> Result<Outcome, CliError> {
     refuse_parts(&args)?;
     let program = std::env::current_exe().map_err(|source| CliError::File {
@@ -277,8 +286,9 @@ fn select(options: &mut RestoreOptions, selection: &Selection) {
 pub fn run(args: Args, session: &Session) -> Result<Outcome, CliError> {
     if args.migrate.is_given() {
         refuse_parts(&args)?;
-        let Args { snapshot, filter, migrate, node, dry_run, verify, .. } = args;
-        let wanted = Wanted { snapshot, filter, dry_run, verify, start: node.start, health_limit: node.health_timeout };
+        let Args { snapshot, filter, migrate, node, dry_run, verify, databases, .. } = args;
+        let (start, health_limit) = (node.start, node.health_timeout);
+        let wanted = Wanted { snapshot, filter, dry_run, verify, start, health_limit, databases };
         return migrate.run(wanted, session);
     }
     let Some(target) = &args.target else { return run_pristine(args, session) };

@@ -15,6 +15,8 @@ use crate::dss::migrate::perform::Tools;
 use crate::dss::migrate::source::Source;
 use crate::dss::migrate::step::{Act, Offered, Plan, Step};
 use crate::dss::migrate::{conditions, files, ground, plan};
+use crate::dss::restore::databases;
+use crate::postgres::restore::Ready;
 use crate::repo::Repository;
 use crate::repo::snapshot::Manifest;
 use crate::vault::Context;
@@ -32,6 +34,7 @@ pub struct Attended<'a> {
     pub snapshot: SnapshotId,
     pub source: &'a Source,
     pub options: &'a MigrateOptions,
+    pub databases: &'a [Ready<'a>],
     pub context: Context<'a>,
     pub journal: &'a Journal,
     /// The restore of the files, if it was done in this run.
@@ -119,6 +122,11 @@ impl Attended<'_> {
             Act::Attach { .. } => {
                 tools.still_stopped(&step.name)?;
                 tools.perform(step).map_err(|error| self.explained(error))?;
+            }
+            Act::Databases => {
+                tools.still_stopped(&step.name)?;
+                databases::restore(self.databases)?;
+                databases::repoint(self.databases, &plan.data_dir)?;
             }
             Act::Configure { .. } | Act::QuietScenarios | Act::SetPythonAside => {
                 tools.still_stopped(&step.name)?;

@@ -142,21 +142,28 @@ fn ports(wish: &Wish, ground: &Ground) -> Result<(), MigrateError> {
 
 /// A copy that speaks to the database of production would be production.
 fn databases(source: &Source, wish: &Wish) -> Result<(), MigrateError> {
-    let external = source.facts.databases.iter().find(|database| database.kind != DatabaseKind::Embedded);
-    match external {
-        Some(database) if wish.drill || wish.start => Err(MigrateError::refused(
-            format!(
-                "the node has a database on a server ({}), and its copy would use the same one",
-                database.described_in
-            ),
-            if wish.drill {
-                "such a node cannot be drilled yet"
-            } else {
-                "restore without `--start`; point the configuration to the restored database, then start the node"
-            },
-        )),
-        _ => Ok(()),
+    for database in source.facts.databases.iter().filter(|one| one.kind != DatabaseKind::Embedded) {
+        let put_back = wish.databases.iter().find(|one| one.kind == database.kind.word());
+        let described_in = &database.described_in;
+        let same = format!("the node has a database on a server ({described_in}), and its copy would use the same one");
+        match put_back {
+            Some(put_back) if wish.drill && !put_back.moved => {
+                return Err(MigrateError::refused(same, "name another place for it with `--database-map`"));
+            }
+            None if wish.drill => {
+                return Err(MigrateError::refused(same, "drill a snapshot that holds the database too"));
+            }
+            None if wish.start && !wish.keep_databases => {
+                return Err(MigrateError::refused(
+                    same,
+                    "say `--databases skip` if it is to go on with that one, and nothing else uses it any more; or \
+                     restore without `--start`, and point the configuration to another one first",
+                ));
+            }
+            Some(_) | None => {}
+        }
     }
+    Ok(())
 }
 
 /// A copy would work on what its links lead to, and that is production's.

@@ -29,6 +29,7 @@ use crate::dss::migrate::ground::{Ground, Questions};
 use crate::dss::migrate::journal::{Journal, Progress};
 use crate::dss::migrate::source::Source;
 use crate::dss::restore::RestoreError;
+use crate::postgres::restore::Ready;
 use crate::repo::Repository;
 use crate::repo::snapshot::Manifest;
 use crate::vault::Context;
@@ -66,6 +67,19 @@ pub struct MigrateOptions {
     pub verify: bool,
     /// How long it is waited for its health.
     pub health_limit: Duration,
+    /// Whether it was said that databases on servers are left as they are, for the node to use.
+    pub keep_databases: bool,
+}
+
+/// A database that is put back with the node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PutBack {
+    /// What it is to DSS.
+    pub kind: String,
+    /// Whether it goes elsewhere than it came from.
+    pub moved: bool,
+    /// What is done, as a sentence without a stop.
+    pub says: String,
 }
 
 /// What was asked for, with every gap filled from the snapshot.
@@ -89,6 +103,10 @@ pub struct Wish {
     pub start: bool,
     /// The new install id of a copy.
     pub install_id: Option<String>,
+    /// Databases that are put back.
+    pub databases: Vec<PutBack>,
+    /// Whether those that are not are meant to be used as they are.
+    pub keep_databases: bool,
 }
 
 /// What was done, or would be.
@@ -114,10 +132,12 @@ pub fn run(
     snapshot: SnapshotId,
     manifest: &Manifest,
     options: &MigrateOptions,
+    databases: &[Ready<'_>],
     context: Context<'_>,
 ) -> Result<MigrateReport, MigrateError> {
     let source = Source::read(repository, snapshot, manifest, context)?;
     let mut wish = wish(&source, options)?;
+    wish.databases = databases.iter().map(put_back).collect();
     let _lock = DataDirLock::take(&context.folders.state, &wish.data_dir)?;
     let journal = Journal::of(&context.folders.state, &wish.data_dir);
     if let Some(swap) = SwapJournal::of(&context.folders.state, &wish.data_dir).read()? {
@@ -149,7 +169,7 @@ pub fn run(
     }
     let restored = RefCell::new(None);
     let (source, journal) = (&source, &journal);
-    let attended = Attended { repository, manifest, snapshot, source, options, context, journal, restored };
+    let attended = Attended { repository, manifest, snapshot, source, options, databases, context, journal, restored };
     attended.steps(&mut progress)?;
     journal.clear()?;
     let Progress { plan, states, kept, healthy, .. } = progress;
@@ -175,7 +195,14 @@ fn wish(source: &Source, options: &MigrateOptions) -> Result<Wish, MigrateError>
         drill: options.drill,
         start: options.start || options.drill,
         install_id: None,
+        databases: Vec::new(),
+        keep_databases: options.keep_databases,
     })
+}
+
+fn put_back(ready: &Ready<'_>) -> PutBack {
+    let kind = ready.kind().unwrap_or_default().to_owned();
+    PutBack { kind, moved: ready.is_moved(), says: ready.says() }
 }
 
 /// Without links as far as it exists: DSS compares real paths.
@@ -215,11 +242,13 @@ fn questions<'q>(wish: &'q Wish, source: &'q Source) -> Questions<'q> {
 
 /// What makes two runs the same: where to, on what, for whom.
 fn asked(options: &MigrateOptions, wish: &Wish) -> String {
-    let Wish { data_dir, kit, user, python, drill, start, .. } = wish;
+    let Wish { data_dir, kit, user, python, drill, start, databases, .. } = wish;
+    // Those of a drill go to another throw-away server each time.
+    let databases = databases.iter().filter(|_| !drill).map(|one| format!(" {}", one.says)).collect::<String>();
     let shown = |path: Option<&Path>| path.map(|path| path.display().to_string()).unwrap_or_default();
     let port = options.port.map(|port| port.to_string()).unwrap_or_default();
     let words = [shown(Some(data_dir)), shown(Some(kit)), port, user.clone(), shown(python.as_deref())];
-    format!("{} drill={drill} start={start}", words.join(" "))
+    format!("{} drill={drill} start={start}{databases}", words.join(" "))
 }
 
 fn unfinished(

@@ -38,13 +38,13 @@ pub struct Tools<'t> {
 }
 
 impl Tools<'_> {
-    /// Carries out a step, which is neither that of restoring nor that of starting.
+    /// Carries out a step, which is neither one of restoring nor that of starting.
     pub fn perform(&self, step: &Step) -> Result<(), MigrateError> {
         let data_dir = &self.plan.data_dir;
         let failed = |why: String| MigrateError::step(&step.name, why);
         let told = |error: std::io::Error| failed(error.to_string());
         match &step.act {
-            Act::Restore | Act::Start | Act::Advice => {}
+            Act::Restore | Act::Databases | Act::Start | Act::Advice => {}
             Act::Configure { settings } => configure::set(data_dir, settings).map_err(told)?,
             Act::QuietScenarios => {
                 quiet::scenarios_off(data_dir).map_err(told)?;

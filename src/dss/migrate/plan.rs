@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::dss::control::evidence::Running;
 use crate::dss::datadir::concern::Severity;
-use crate::dss::datadir::databases::DatabaseKind;
+use crate::dss::datadir::databases::{Database, DatabaseKind};
 use crate::dss::datadir::integrations::IntegrationKind;
 use crate::dss::datadir::markers::Marker;
 use crate::dss::datadir::node::NodeType;
@@ -75,6 +75,10 @@ impl Draft<'_> {
             _ => format!("restore to {data_dir}, for the account {}", wish.user),
         };
         steps.push(Step::new(RESTORE, says, Act::Restore));
+        if !wish.databases.is_empty() {
+            let told: Vec<&str> = wish.databases.iter().map(|one| one.says.as_str()).collect();
+            steps.push(Step::new("databases", told.join("; "), Act::Databases));
+        }
         let settings = self.settings();
         if !settings.is_empty() {
             let told: Vec<String> =
@@ -276,7 +280,9 @@ impl Draft<'_> {
         if let (Some(port), false) = (ground.taken_ports.first(), wish.start) {
             warnings.push(format!("port {port}, which the node needs, is in use now"));
         }
-        for database in source.facts.databases.iter().filter(|one| one.kind != DatabaseKind::Embedded) {
+        let is_put_back = |one: &&Database| wish.databases.iter().any(|put_back| put_back.kind == one.kind.word());
+        let on_servers = source.facts.databases.iter().filter(|one| one.kind != DatabaseKind::Embedded);
+        for database in on_servers.filter(|one| !is_put_back(one)) {
             warnings.push(format!(
                 "its database on a server ({}) is not restored: it must be there and fit before the node is started",
                 database.described_in

@@ -32,6 +32,8 @@ pub enum Offered {
 pub enum Act {
     /// The files of the snapshot, with their attributes, without what must not come back.
     Restore,
+    /// The databases on servers, and the configuration that names them.
+    Databases,
     /// Changes of `install.ini`: section, key, value.
     Configure {
         /// In this order.

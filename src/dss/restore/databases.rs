@@ -23,7 +23,7 @@ pub fn restore(databases: &[Ready<'_>]) -> Result<Vec<Restored>, RestoreError> {
 pub fn repoint(databases: &[Ready<'_>], root: &Path) -> Result<(), RestoreError> {
     for ready in databases.iter().filter(|ready| ready.is_moved()) {
         let Some(kind) = ready.kind() else { continue };
-        let (address, schema) = ready.target();
+        let (address, schema) = ready.seen_at();
         let schema = schema.or(ready.old_schema()).map(str::to_owned);
         let repoint = Repoint { kind: kind.to_owned(), address: address.clone(), schema };
         repoint

@@ -2,7 +2,7 @@
 //! that stays as it is, and then the two are exchanged in one step, so that there is never half a node; where the directory
 //! itself cannot be renamed its entries are exchanged, with a journal. What was replaced is kept until it is told to go.
 
-mod databases;
+pub(in crate::dss) mod databases;
 mod error;
 mod inside;
 mod kept;

@@ -28,6 +28,8 @@ pub struct Target {
     pub schema: Option<String>,
     /// How one gets in.
     pub access: Access,
+    /// How DSS is told to reach it, if that is another way.
+    pub seen_as: Option<Address>,
 }
 
 /// Another place than a dump came from.
@@ -141,7 +143,7 @@ pub fn ready_all<'a>(
         let place = maps.iter().find(|(name, _)| is_it(name)).map(|(_, place)| place);
         let (address, schema) = Place::of(place, &stored.facts(record)?.address);
         let access = Access::with(password(record).as_ref())?;
-        all.push(Ready::look(stored, record, Target { address, schema, access }, options)?);
+        all.push(Ready::look(stored, record, Target { address, schema, access, seen_as: None }, options)?);
     }
     Ok(all)
 }
@@ -194,9 +196,9 @@ impl<'a> Ready<'a> {
         self.record.kind.as_deref()
     }
 
-    /// Where it goes: the database, and the schema if it is another than it came from.
-    pub fn target(&self) -> (&Address, Option<&str>) {
-        (&self.target.address, self.target.schema.as_deref())
+    /// Where DSS finds it then: the database, and the schema if it is another than it came from.
+    pub fn seen_at(&self) -> (&Address, Option<&str>) {
+        (self.target.seen_as.as_ref().unwrap_or(&self.target.address), self.target.schema.as_deref())
     }
 
     /// Whether it goes elsewhere than it came from.

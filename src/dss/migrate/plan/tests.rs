@@ -47,6 +47,8 @@ fn wish() -> Wish {
         drill: false,
         start: false,
         install_id: None,
+        databases: Vec::new(),
+        keep_databases: false,
     }
 }
 
