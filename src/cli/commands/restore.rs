@@ -203,7 +203,15 @@ fn refuse_parts(args: &Args) -> Result<(), CliError> {
 fn databases_ready<'a>(args: &PutBackArgs, stored: Stored<'a>) -> Result<Vec<Ready<'a>>, CliError> {
     let given = args.password()?;
     let password = |record: &_| given.clone().or_else(|| pristine::stored_password(stored, record));
-    Ok(ready_all(stored, &args.maps()?, &password, &args.options())?)
+    let ready = ready_all(stored, &args.maps()?, &password, &args.options())?;
+    // Its driver is one of Java, which knows no sockets.
+    match ready.iter().find(|one| one.kind().is_some() && one.is_moved() && !one.seen_at().0.is_far()) {
+        Some(one) => Err(CliError::usage(
+            format!("DSS cannot reach a database by a socket: {}", one.seen_at().0.label()),
+            "name a host and a port in `--database-map`",
+        )),
+        None => Ok(ready),
+    }
 }
 
 /// The databases that are to be put back with a node.

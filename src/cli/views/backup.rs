@@ -233,6 +233,7 @@ mod tests {
           "backup_end": "2025-11-22T07:15:02.5Z",
           "consistency": "live",
           "dss": null,
+          "databases": [],
           "excluded": {
             "entries": 0,
             "bytes": 0,
