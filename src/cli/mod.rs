@@ -15,6 +15,7 @@ mod progress;
 mod prompt;
 mod session;
 mod signals;
+mod sink;
 mod snapshot;
 mod table;
 mod text;

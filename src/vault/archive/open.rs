@@ -40,7 +40,7 @@ impl Packing {
         let begins = |magic: &[u8]| first.starts_with(magic);
         if begins(&gzip::MAGIC) {
             Ok(Self::Gzip)
-        } else if begins(&compress::MAGIC) {
+        } else if compress::begins(first) {
             Ok(Self::Zstd)
         } else if begins(b"\xfd7zXZ\0") {
             Err("xz")
