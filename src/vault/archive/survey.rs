@@ -44,7 +44,7 @@ pub struct Wanted<'w> {
 
 /// Looks through an archive.
 pub fn run(path: &Path, wanted: &Wanted<'_>, context: Context<'_>) -> Result<Survey, VaultError> {
-    let mut archive = open(path)?;
+    let mut archive = open(path, context.cancel)?;
     let mut survey = Survey {
         packing: archive.packing,
         bytes: archive.bytes,

@@ -4,6 +4,7 @@
 //! they share chunks as the walk would make them (`docs/decisions/0009-importing-archives.md`). What is known of each
 //! member goes through an external sort by path; the trees are written from there when the archive has ended.
 
+mod aliases;
 mod held;
 mod known;
 mod links;
@@ -80,7 +81,7 @@ pub fn read(
     context: Context<'_>,
 ) -> Result<Gathered, VaultError> {
     let known = KnownFiles::of(before, reading.store, index, context)?;
-    let mut opened = open(&archive.path)?;
+    let mut opened = open(&archive.path, context.cancel)?;
     let imported = Imported {
         archive: archive.path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
         packing: opened.packing.word().to_owned(),
