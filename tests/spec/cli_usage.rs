@@ -130,6 +130,31 @@ fn how_a_move_is_made_does_not_make_a_restore_one() {
 }
 
 #[test]
+fn options_of_a_node_are_refused_where_there_is_none() {
+    let desk = Desk::with_repository();
+    desk.write("src/a", b"a");
+    let options: [&[&str]; 9] = [
+        &["--freeze-command", "true", "--thaw-command", "true"],
+        &["--rolling"],
+        &["--jobs", "ignore"],
+        &["--consistency", "auto"],
+        &["--max-downtime", "1m"],
+        &["--dss-key-file", "key"],
+        &["--database", "none"],
+        &["--exclude-class", "logs"],
+        &["--preset", "full"],
+    ];
+    for option in options {
+        for more in [&["src"][..], &["src", "--plain"], &["--command", "true"]] {
+            let done = desk.run(&[&["backup"], more, option].concat()).expect_code(2);
+            assert!(done.err.contains(&format!("error: `{}` is for a DSS node", option[0])), "{more:?}: {}", done.err);
+        }
+    }
+    let mut with_key_in_environment = desk.command(&["backup", "-q", "src"]);
+    Done::of(with_key_in_environment.env("DSSVAULT_DSS_KEY_FILE", "key")).expect_code(0);
+}
+
+#[test]
 fn with_json_a_wrong_command_line_is_told_in_json() {
     let done = Desk::empty().run(&["--json", "check", "--read-data=200%"]).expect_code(2);
     let error: serde_json::Value = serde_json::from_str(&done.err).unwrap();

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::base::clock::Timestamp;
-use crate::cli::classes::ClassArgs;
-use crate::cli::dss_api::DssApiArgs;
+use crate::cli::classes::{self, ClassArgs};
+use crate::cli::dss_api::{self, DssApiArgs};
 use crate::cli::error::CliError;
 use crate::cli::exit::Outcome;
 use crate::cli::lists;
@@ -34,6 +34,8 @@ A DSS data directory is recognised and backed up as a node: see docs/dss.md.
 
 Exit status 3: the snapshot was written, but some files could not be read. 20: it was
 written, but DSS does not answer after its start. 21: refused, nothing was touched.";
+
+const NODE_HEADING: &str = "Backing up a DSS node";
 
 /// Name of the tag file of `--exclude-caches`.
 const CACHE_TAG: &str = "CACHEDIR.TAG";
@@ -100,7 +102,7 @@ pub struct Args {
 
 /// How a DSS node is backed up.
 #[derive(Debug, Clone, clap::Args)]
-#[command(next_help_heading = "Backing up a DSS node")]
+#[command(next_help_heading = NODE_HEADING)]
 struct NodeArgs {
     /// `auto`: read it if it is stopped, else freeze its volume, else refuse; `stopped`: stop it for
     /// what changed since a first pass; `frozen`; `live`: H2 databases may be torn
@@ -245,6 +247,17 @@ impl NodeArgs {
     }
 }
 
+/// What is no node is read as it is: whoever asks for more must hear that nothing of it is done.
+fn refuse_options_of_nodes(session: &Session, plain: bool) -> Result<(), CliError> {
+    let headings = [NODE_HEADING, dss_api::HEADING, classes::HEADING];
+    let Some(option) = session.given.first_below(&headings) else { return Ok(()) };
+    let what = if plain { "with `--plain` nothing is taken for one" } else { "no DSS data directory was named" };
+    Err(CliError::usage(
+        format!("`{option}` is for a DSS node, and {what}"),
+        format!("leave `{option}` out, or name one data directory alone"),
+    ))
+}
+
 fn run_node(path: &Path, args: Args, session: &Session) -> Result<Outcome, CliError> {
     let (node, classes) = (args.node.clone(), args.classes.clone());
     let inquiry = args.api.clone().inquiry()?;
@@ -296,16 +309,18 @@ pub fn run(args: Args, session: &Session) -> Result<Outcome, CliError> {
         return run_node(&path, args, session);
     }
     let plain = args.plain;
+    let state = session.folder_roots()?.unprepared().state;
+    for source in sources.iter().filter(|_| !plain) {
+        if let Source::Path(path) = source {
+            // In the middle of an exchange even what makes it a data directory may be missing.
+            refuse_half_exchanged(&state, path)?;
+        }
+    }
+    refuse_options_of_nodes(session, plain)?;
     let options = args.options()?;
     let opened = session.open()?;
     let reporter = session.reporter();
     let context = opened.context(&reporter, &session.cancel);
-    for source in sources.iter().filter(|_| !plain) {
-        if let Source::Path(path) = source {
-            // In the middle of an exchange even what makes it a data directory may be missing.
-            refuse_half_exchanged(&context.folders.state, path)?;
-        }
-    }
     let report = backup::run(&opened.repository, &sources, &options, context)?;
     reporter.finish();
     let view = BackupView::new(report);
