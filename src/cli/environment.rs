@@ -4,16 +4,12 @@ use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
 
+pub use crate::base::variables::{NEW_PASSWORD, PASSWORD, PASSWORD_COMMAND};
+
 /// Names the repository when `-r` does not.
 pub const REPO: &str = "DSSVAULT_REPO";
-/// Holds the password itself.
-pub const PASSWORD: &str = "DSSVAULT_PASSWORD";
 /// Names a file that holds the password.
 pub const PASSWORD_FILE: &str = "DSSVAULT_PASSWORD_FILE";
-/// A command that prints the password.
-pub const PASSWORD_COMMAND: &str = "DSSVAULT_PASSWORD_COMMAND";
-/// Holds the new password of `key add` and `key change-password`.
-pub const NEW_PASSWORD: &str = "DSSVAULT_NEW_PASSWORD";
 /// The cache folder.
 pub const CACHE_DIR: &str = "DSSVAULT_CACHE_DIR";
 /// Names a file that holds a key of DSS's public API.

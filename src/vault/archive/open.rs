@@ -149,7 +149,7 @@ impl Opened {
             BadArchive::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => BadArchive::Torn.to_string(),
             other => other.to_string(),
         };
-        VaultError::Archive { archive: self.path.clone(), packing: self.packing.word(), place, why }
+        VaultError::Archive { archive: self.path.clone(), place, why }
     }
 }
 
