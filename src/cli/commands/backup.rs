@@ -290,7 +290,7 @@ fn run_node(path: &Path, args: Args, session: &Session) -> Result<Outcome, CliEr
     let report = crate::dss::backup::run(&opened.repository, path, &options, context)?;
     reporter.finish();
     for warning in &report.warnings {
-        session.output.warn(warning);
+        session.output.warn(&text::printable(warning.as_bytes()));
     }
     let unhealthy = report.backup.manifest.dss.as_ref().is_some_and(|dss| dss.unhealthy.is_some());
     let view = BackupView::new(report.backup);

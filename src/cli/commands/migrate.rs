@@ -7,6 +7,7 @@ use crate::cli::error::CliError;
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
 use crate::cli::snapshot::{self, FilterArgs, SnapshotPath};
+use crate::cli::text::printable;
 use crate::cli::views::migrate::MigrateView;
 use crate::dss::migrate::{self, MigrateOptions};
 
@@ -102,7 +103,7 @@ impl MigrateArgs {
         let report = migrate::run(&opened.repository, listed.id, &listed.manifest, &options, context)?;
         reporter.finish();
         for warning in &report.plan.warnings {
-            session.output.warn(warning);
+            session.output.warn(&printable(warning.as_bytes()));
         }
         let view = MigrateView::new(listed.id, options.dry_run, report);
         session.output.show(&view)?;

@@ -9,6 +9,7 @@ use crate::cli::error::CliError;
 use crate::cli::exit::{self, Outcome};
 use crate::cli::output::View;
 use crate::cli::session::Session;
+use crate::cli::text::printable;
 use crate::dss::backup::refuse_half_exchanged;
 use crate::dss::control::guard;
 use crate::dss::control::journal::{Owed, StopJournal, all_owed};
@@ -97,7 +98,7 @@ impl View for ResumeView {
                 Became::Recovered(Recovered::Unhealthy(why)) => format!("started, but it does not answer: {why}"),
                 Became::Failed { why, .. } => format!("not started: {why}"),
             };
-            format!("{}: {became}\n", node.data_dir)
+            format!("{}: {}\n", printable(node.data_dir.as_bytes()), printable(became.as_bytes()))
         };
         self.nodes.iter().map(line).collect()
     }
@@ -146,7 +147,7 @@ fn all(state: &Path, session: &Session) -> Result<Vec<ResumedNode>, CliError> {
             Err(error) if exit::code_of(&error) == exit::INTERRUPTED => return Err(error),
             Err(error) => {
                 let hint = error.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
-                session.output.warn(&format!("{}: {error}{hint}", data_dir.display()));
+                session.output.warn(&printable(format!("{}: {error}{hint}", data_dir.display()).as_bytes()));
                 nodes.push(ResumedNode::failed(&data_dir, &error));
             }
         }

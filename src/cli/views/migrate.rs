@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::base::id::SnapshotId;
 use crate::cli::exit::Outcome;
 use crate::cli::output::View;
+use crate::cli::text::{self, printable};
 use crate::dss::migrate::{By, MigrateReport, Offered, Plan, State, Step};
 use crate::sys::process::line;
 
@@ -80,33 +81,29 @@ impl MigrateView {
         let mut text = String::new();
         for step in self.steps.iter().filter(|step| step.outcome != Some(State::Left)) {
             let skipped = if step.outcome == Some(State::Skipped) { " (left out)" } else { "" };
-            text.push_str(&format!("done: {}{skipped}\n", step.does));
+            text.push_str(&format!("done: {}{skipped}\n", printable(step.does.as_bytes())));
         }
         if let Some(kept) = &self.kept {
-            text.push_str(&format!("the directory that was there is kept as {}\n", kept.display()));
+            text.push_str(&format!("the directory that was there is kept as {}\n", text::path(kept)));
         }
         let left: Vec<&StepView> = self.steps.iter().filter(|step| step.outcome == Some(State::Left)).collect();
         if !left.is_empty() {
             text.push_str("left for you:\n");
             left.iter().for_each(|step| text.push_str(&step.text("  ")));
         }
-        let data_dir = self.data_dir.display();
-        text.push_str(&match (self.drill, self.healthy, &self.unhealthy_because) {
-            (true, Some(true), _) => {
+        let data_dir = text::path(&self.data_dir);
+        let why = self.unhealthy_because.as_deref().unwrap_or("nobody knows why");
+        let why = printable(why.as_bytes());
+        text.push_str(&match (self.drill, self.healthy) {
+            (true, Some(true)) => {
                 format!(
                     "the copy in {data_dir} started, answered, and is stopped again; remove it when you have looked\n"
                 )
             }
-            (true, _, why) => format!(
-                "the copy in {data_dir} was started and does not answer: {}; it is stopped\n",
-                why.as_deref().unwrap_or("nobody knows why")
-            ),
-            (false, Some(true), _) => format!("the node in {data_dir} was started and answers\n"),
-            (false, Some(false), why) => format!(
-                "the node in {data_dir} was started and does not answer: {}\n",
-                why.as_deref().unwrap_or("nobody knows why")
-            ),
-            (false, None, _) => format!("the node is in {data_dir} and is not started\n"),
+            (true, _) => format!("the copy in {data_dir} was started and does not answer: {why}; it is stopped\n"),
+            (false, Some(true)) => format!("the node in {data_dir} was started and answers\n"),
+            (false, Some(false)) => format!("the node in {data_dir} was started and does not answer: {why}\n"),
+            (false, None) => format!("the node is in {data_dir} and is not started\n"),
         });
         text
     }
@@ -126,7 +123,7 @@ impl StepView {
 
     /// Its sentence, and below it what one would type.
     fn text(&self, indent: &str) -> String {
-        let mut text = format!("{indent}{}", self.does);
+        let mut text = format!("{indent}{}", printable(self.does.as_bytes()));
         text.push_str(match self.offered {
             Some(Offered::Root) => " (needs root)",
             Some(Offered::Internet) => " (needs the internet)",
@@ -149,13 +146,13 @@ impl View for MigrateView {
         let mut text = String::new();
         for (number, step) in self.steps.iter().enumerate() {
             let whose = if step.offered.is_some() { "  (yours)" } else { "" };
-            text.push_str(&format!("{:>2}. {}{whose}\n", number + 1, step.name));
+            text.push_str(&format!("{:>2}. {}{whose}\n", number + 1, printable(step.name.as_bytes())));
             text.push_str(&step.text("    "));
         }
         text.push_str(&format!(
             "commands behind `$` are run as {}, those behind `#` as root; `--all-steps` takes yours too where it can\n\
              dry run: nothing was done\n",
-            self.account
+            printable(self.account.as_bytes())
         ));
         text
     }
