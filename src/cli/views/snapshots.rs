@@ -25,8 +25,6 @@ pub struct SnapshotView {
     node: NodeView,
     tags: Vec<String>,
     consistency: Consistency,
-    /// Of a DSS node.
-    #[serde(skip_serializing_if = "Option::is_none")]
     dss: Option<Box<NodeRecord>>,
     imported: Option<Imported>,
     program_version: String,
@@ -239,6 +237,7 @@ pub(in crate::cli) mod tests {
             "nightly"
           ],
           "consistency": "live",
+          "dss": null,
           "imported": null,
           "program_version": "dssvault 0.1.0",
           "summary": {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::base::cancel::Cancel;
 use crate::base::clock::Timestamp;
 use crate::codec::{compress, gzip};
+use crate::repo::snapshot::Imported;
 use crate::sys::ahead::Ahead;
 use crate::vault::VaultError;
 use crate::vault::archive::{BadArchive, Member, TarReader, name};
@@ -121,6 +122,16 @@ pub fn open(path: &Path, cancel: &Cancel) -> Result<Opened, VaultError> {
 }
 
 impl Opened {
+    /// What a snapshot says of the archive it was made from.
+    pub fn origin(&self) -> Imported {
+        Imported {
+            archive: self.path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            packing: self.packing.word().to_owned(),
+            bytes: self.bytes,
+            modified: self.modified,
+        }
+    }
+
     /// The next member.
     pub fn next_member(&mut self) -> Result<Option<Member>, VaultError> {
         match self.reader.next_member() {

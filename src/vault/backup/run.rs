@@ -24,7 +24,6 @@ use crate::repo::session::{Abandoned, Session, SessionStart, SnapshotLink};
 use crate::repo::snapshot::{Consistency, Counts, Exclusions, Manifest, Member};
 use crate::repo::{RepoError, Repository};
 use crate::sys::pattern::PatternSet;
-use crate::vault::archive::survey;
 use crate::vault::backup::lister::{Lister, Rules};
 use crate::vault::backup::passes::Passes;
 use crate::vault::backup::pipeline::{self, Plan};
@@ -161,9 +160,10 @@ impl<'a> Job<'a> {
         let nothing = (ChunkId::from_bytes([0; 32]), (SessionId::from_bytes([0; 16]), None));
         if let Some(archive) = self.archive() {
             self.phase(Phase::Backup);
-            let wanted = survey::Wanted { keep: &|_| false, is_enough: &|_| false };
-            let counts = survey::run(&archive.path, &wanted, self.context)?.counts;
-            let manifest = self.manifest(nothing.0, counts, (0, 0), &problems, nothing.1);
+            let (counts, imported) = archive.look(self.context)?;
+            let mut manifest = self.manifest(nothing.0, counts, (0, 0), &problems, nothing.1);
+            manifest.consistency = Consistency::Unknown;
+            manifest.imported = Some(imported);
             return Ok(BackupReport { snapshot: None, manifest, seconds: self.started.elapsed().as_secs_f64() });
         }
         let lister = Lister::new(self.rules()?);
