@@ -7,6 +7,7 @@ mod fingerprint;
 mod fragments;
 mod identity;
 mod import;
+mod input;
 mod item;
 mod lister;
 mod passes;

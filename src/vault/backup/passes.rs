@@ -10,6 +10,7 @@ use crate::sys::meta::Names;
 use crate::vault::VaultError;
 use crate::vault::backup::chunkers::Chunkers;
 use crate::vault::backup::import;
+use crate::vault::backup::input::{Input, Stream};
 use crate::vault::backup::item::Reading;
 use crate::vault::backup::lister::Lister;
 use crate::vault::backup::pipeline::{self, Plan, Walked};
@@ -60,12 +61,13 @@ impl Passes<'_, '_> {
         let names = Names::default();
         let (progress, cancel) = (self.job.context.progress, self.job.context.cancel);
         let reading = Reading { store: self.store, chunkers: &chunkers, names: &names, progress, cancel };
-        if let Some(archive) = self.job.archive() {
-            let before = self.job.neighbours()?;
-            return import::read(archive, &reading, self.index, &before, self.problems, self.job.context);
-        }
-        if self.job.has_streams() {
-            return self.streams(&reading);
+        match &self.job.input {
+            Input::Archive(archive) => {
+                let before = self.job.neighbours()?;
+                return import::read(archive, &reading, self.index, &before, self.problems, self.job.context);
+            }
+            Input::Streams(streams) => return self.streams(streams, &reading),
+            Input::Paths(_) | Input::Assembled(..) => {}
         }
         if !steward.has_two_passes() {
             return self.pass(&reading, self.problems, &self.job.state_path, old, trusted).map(gathered);
@@ -98,15 +100,15 @@ impl Passes<'_, '_> {
     ) -> Result<Walked, VaultError> {
         let lister = Lister::new(self.job.rules()?);
         let next_state = StateWriter::create(next_state, self.job.repository.id(), self.snapshot).ok();
-        let root = self.job.root();
+        let root = self.job.input.root();
         let plan = Plan { root, lister: &lister, state, trusted, next_state, problems };
         pipeline::walk(plan, reading, &*self.job.repository.seams.clock)
     }
 
-    fn streams(&self, reading: &Reading<'_>) -> Result<Gathered, VaultError> {
+    fn streams(&self, sources: &[Stream<'_>], reading: &Reading<'_>) -> Result<Gathered, VaultError> {
         let mut counts = Counts::default();
         let mut streams = Vec::new();
-        for source in self.job.sources {
+        for source in sources {
             let stream = stream::read(source, reading, self.job.now)?;
             counts.files += 1;
             counts.files_read += 1;

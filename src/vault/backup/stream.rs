@@ -11,9 +11,10 @@ use crate::repo::tree::{Entry, EntryKind, FileContent, Owner};
 use crate::sys::patient::Patient;
 use crate::sys::process::without_secrets;
 use crate::vault::VaultError;
+use crate::vault::backup::identity;
+use crate::vault::backup::input::Stream;
 use crate::vault::backup::item::{Reader, Reading, Stop};
 use crate::vault::backup::store::{Lane, TreeChunks};
-use crate::vault::backup::{Archive, Assembled, Source, identity};
 
 /// A stream's entry in the root, and its length in bytes.
 pub struct Streamed {
@@ -22,13 +23,13 @@ pub struct Streamed {
 }
 
 /// Reads one stream to its end.
-pub fn read(source: &Source, reading: &Reading<'_>, now: Timestamp) -> Result<Streamed, VaultError> {
+pub fn read(source: &Stream<'_>, reading: &Reading<'_>, now: Timestamp) -> Result<Streamed, VaultError> {
     match source {
-        Source::Stdin { name } => {
+        Stream::Stdin { name } => {
             let (content, size) = store(reading, std::io::stdin().as_fd(), "standard input")?;
             Ok(Streamed { entry: entry(name, content, size, now)? })
         }
-        Source::Command { name, command } => {
+        Stream::Command { name, command } => {
             // Whoever reads its environment must not learn how to open the repository.
             let mut child = without_secrets(&mut Command::new("sh"))
                 .args(["-c", command])
@@ -48,16 +49,10 @@ pub fn read(source: &Source, reading: &Reading<'_>, now: Timestamp) -> Result<St
             let status = child.wait().map_err(|error| VaultError::local("wait for", "sh", error))?;
             let (content, size) = stored?;
             if !status.success() {
-                return Err(VaultError::Command { command: command.clone(), status: status.to_string() });
+                return Err(VaultError::Command { command: (*command).to_owned(), status: status.to_string() });
             }
             Ok(Streamed { entry: entry(name, content, size, now)? })
         }
-        Source::Path(path)
-        | Source::Assembled(Assembled { name: path, .. })
-        | Source::Archive(Archive { path, .. }) => Err(VaultError::Request {
-            what: format!("{} is not a stream", path.display()),
-            hint: Some("back up paths and streams in separate snapshots".to_owned()),
-        }),
     }
 }
 
