@@ -265,6 +265,14 @@ mod tests {
     }
 
     #[test]
+    fn what_opens_the_repository_is_given_to_no_program() {
+        let mut command = Command::new("true");
+        without_secrets(&mut command);
+        let removed: Vec<_> = command.get_envs().filter(|(_, value)| value.is_none()).map(|(name, _)| name).collect();
+        assert_eq!(removed, ["DSSVAULT_NEW_PASSWORD", "DSSVAULT_PASSWORD", "DSSVAULT_PASSWORD_COMMAND"]);
+    }
+
+    #[test]
     fn words_survive_the_shell() {
         for word in ["plain", "with space", "quo'te", "$HOME", "new\nline"] {
             let line = format!("printf %s {}", quoted(word));
