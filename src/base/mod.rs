@@ -7,4 +7,6 @@ pub mod id;
 pub mod object;
 pub mod progress;
 pub mod random;
+pub mod signs;
 pub mod size;
+pub mod variables;

@@ -5,9 +5,12 @@ use clap::Args;
 use crate::dss::datadir::classes::{Class, Preset};
 use crate::dss::datadir::exclusion::Wish;
 
+/// What the help calls them.
+pub const HEADING: &str = "What of a DSS data directory is kept";
+
 /// What to leave out, by class.
 #[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "What of a DSS data directory is kept")]
+#[command(next_help_heading = HEADING)]
 pub struct ClassArgs {
     /// `full` is everything, `standard` all but temporary files, `config-only` no data and no logs
     #[arg(long, value_name = "PRESET", default_value = "standard", hide_possible_values = true)]

@@ -17,9 +17,12 @@ use crate::postgres::password::{Access, Password};
 use crate::postgres::restore::{Create, Place, RestoreOptions};
 use crate::postgres::scope::Scope;
 
+/// What these options stand below in help.
+pub const HEADING: &str = "PostgreSQL databases";
+
 /// How a server lets one in.
 #[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "PostgreSQL databases")]
+#[command(next_help_heading = HEADING)]
 pub struct AccessArgs {
     /// File that holds the password of the databases; libpq's own ways work too: PGPASSFILE, ~/.pgpass,
     /// certificates, sockets
@@ -56,7 +59,7 @@ impl AccessArgs {
 
 /// Which databases are dumped, and how.
 #[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "PostgreSQL databases")]
+#[command(next_help_heading = HEADING)]
 pub struct DumpArgs {
     /// `auto`: those the data directory names; `none`; or postgresql://USER@HOST:PORT/DATABASE, with
     /// ?currentSchema=S&tableNamePrefix=P for a part of it; may be given again [default: auto]
@@ -140,7 +143,7 @@ pub enum Databases {
 
 /// Which dumps are put back, and where.
 #[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "PostgreSQL databases")]
+#[command(next_help_heading = HEADING)]
 pub struct PutBackArgs {
     /// What becomes of the databases in the snapshot; asked for on a terminal
     #[arg(long, value_name = "WHAT", value_enum, conflicts_with = "target")]

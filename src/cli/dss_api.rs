@@ -9,9 +9,12 @@ use crate::cli::error::CliError;
 use crate::dss::control::http::Address;
 use crate::dss::jobs::{AdminKey, Inquiry};
 
+/// What the help calls them.
+pub const HEADING: &str = "Asking DSS for running work";
+
 /// How DSS is asked for running work.
 #[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Asking DSS for running work")]
+#[command(next_help_heading = HEADING)]
 pub struct DssApiArgs {
     /// File whose first line is a global API key of DSS with administrator rights; without it only jobs
     /// that write to their folders are seen

@@ -4,26 +4,20 @@ use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
 
+pub use crate::base::variables::{
+    DATABASE_PASSWORD, DATABASE_PASSWORD_COMMAND, NEW_PASSWORD, PASSWORD, PASSWORD_COMMAND,
+};
+
 /// Names the repository when `-r` does not.
 pub const REPO: &str = "DSSVAULT_REPO";
-/// Holds the password itself.
-pub const PASSWORD: &str = "DSSVAULT_PASSWORD";
 /// Names a file that holds the password.
 pub const PASSWORD_FILE: &str = "DSSVAULT_PASSWORD_FILE";
-/// A command that prints the password.
-pub const PASSWORD_COMMAND: &str = "DSSVAULT_PASSWORD_COMMAND";
-/// Holds the new password of `key add` and `key change-password`.
-pub const NEW_PASSWORD: &str = "DSSVAULT_NEW_PASSWORD";
 /// The cache folder.
 pub const CACHE_DIR: &str = "DSSVAULT_CACHE_DIR";
 /// Names a file that holds a key of DSS's public API.
 pub const DSS_KEY_FILE: &str = "DSSVAULT_DSS_KEY_FILE";
 /// Names a file that holds the password of databases.
 pub const DATABASE_PASSWORD_FILE: &str = "DSSVAULT_DATABASE_PASSWORD_FILE";
-/// A command that prints the password of databases.
-pub const DATABASE_PASSWORD_COMMAND: &str = "DSSVAULT_DATABASE_PASSWORD_COMMAND";
-/// Holds the password of databases.
-pub const DATABASE_PASSWORD: &str = "DSSVAULT_DATABASE_PASSWORD";
 /// Names the folder of PostgreSQL's client programs.
 pub const PG_BIN: &str = "DSSVAULT_PG_BIN";
 /// What is logged, in the notation of `tracing` (`debug`, `dssvault::vault=trace`).

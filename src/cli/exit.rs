@@ -50,6 +50,8 @@ pub enum Outcome {
     Unhealthy,
     /// Damage was found, or something could not be brought back.
     Damaged,
+    /// Several things were done, and some of them ended with an error: the code of the worst.
+    Partly(u8),
 }
 
 impl Outcome {
@@ -60,6 +62,7 @@ impl Outcome {
             Self::Incomplete => INCOMPLETE,
             Self::Unhealthy => UNHEALTHY,
             Self::Damaged => FAILED,
+            Self::Partly(code) => code,
         }
     }
 
@@ -67,6 +70,13 @@ impl Outcome {
     pub fn clean_if(clean: bool) -> Self {
         if clean { Self::Clean } else { Self::Damaged }
     }
+}
+
+/// The code that counts of several: what failed before what can be done later, that before what is done.
+pub fn worst(codes: impl IntoIterator<Item = u8>) -> Option<u8> {
+    const FROM_WORST: [u8; 6] = [INTERRUPTED, FAILED, REFUSED, BUSY, UNHEALTHY, 0];
+    let rank = |code: &u8| FROM_WORST.iter().position(|known| known == code).unwrap_or(1);
+    codes.into_iter().min_by_key(rank)
 }
 
 /// The exit code of an error.
@@ -221,6 +231,13 @@ mod tests {
         assert_eq!(code(CliError::usage("no source", "name one")), 2);
         let nodes = RepoError::Snapshot(SnapshotLookup::SeveralNodes("a, b".into()));
         assert_eq!(code(nodes), 2);
+    }
+
+    #[test]
+    fn of_several_the_worst_counts() {
+        assert_eq!(worst([0, UNHEALTHY, BUSY]), Some(BUSY));
+        assert_eq!(worst([REFUSED, FAILED, UNHEALTHY]), Some(FAILED));
+        assert_eq!((worst([0, 0]), worst([])), (Some(0), None));
     }
 
     #[test]

@@ -10,12 +10,14 @@ mod dss_api;
 mod environment;
 mod error;
 mod exit;
+mod given;
 mod lists;
 mod output;
 mod progress;
 mod prompt;
 mod session;
 mod signals;
+mod sink;
 mod snapshot;
 mod table;
 mod text;
@@ -31,25 +33,33 @@ pub mod fuzz {
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
 
 use crate::cli::args::Cli;
 use crate::cli::error::{CliError, Fault};
+use crate::cli::given::Given;
 use crate::cli::session::Session;
 
 /// Runs the program with the arguments of this process.
 pub fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
-    match Cli::try_parse_from(&arguments) {
-        Ok(cli) => run(cli),
+    match parse(&arguments) {
+        Ok((cli, given)) => run(cli, given),
         Err(error) => exit::refused(&error, wants_json(&arguments)),
     }
 }
 
-fn run(cli: Cli) -> ExitCode {
+fn parse(arguments: &[OsString]) -> Result<(Cli, Given), clap::Error> {
+    let mut command = Cli::command();
+    let matches = command.try_get_matches_from_mut(arguments)?;
+    let cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
+    Ok((cli, Given::of(&command, &matches)))
+}
+
+fn run(cli: Cli, given: Given) -> ExitCode {
     environment::start_log(cli.global.verbose);
     let _ = crate::sys::limits::raise_descriptors();
-    let session = match Session::start(cli.global) {
+    let session = match Session::start(cli.global, given) {
         Ok(session) => session,
         Err(error) => return finish(&Fault::new(&error, false)),
     };

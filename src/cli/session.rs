@@ -13,6 +13,7 @@ use crate::base::cancel::Cancel;
 use crate::cli::args::GlobalArgs;
 use crate::cli::environment;
 use crate::cli::error::CliError;
+use crate::cli::given::Given;
 use crate::cli::output::Output;
 use crate::cli::progress::{Reporter, Style};
 use crate::cli::{prompt, signals};
@@ -22,6 +23,8 @@ use crate::repo::keys::Credential;
 pub struct Session {
     /// Options of every command.
     pub global: GlobalArgs,
+    /// What was typed of those of the command.
+    pub given: Given,
     /// Raised by signals.
     pub cancel: Cancel,
     /// Where results go.
@@ -30,7 +33,7 @@ pub struct Session {
 
 impl Session {
     /// Begins a run: from here on signals ask instead of kill.
-    pub fn start(global: GlobalArgs) -> Result<Self, CliError> {
+    pub fn start(global: GlobalArgs, given: Given) -> Result<Self, CliError> {
         let cancel = Cancel::default();
         signals::connect(&cancel).map_err(|source| CliError::File {
             action: "connect",
@@ -38,7 +41,7 @@ impl Session {
             source,
         })?;
         let output = Output::new(global.json, global.quiet);
-        Ok(Self { global, cancel, output })
+        Ok(Self { global, given, cancel, output })
     }
 
     /// The repository's place.

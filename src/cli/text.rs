@@ -5,6 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::base::signs::steers;
 use crate::repo::tree::{Entry, EntryKind};
 
 /// A time as `90s`, `15m` or `1h30m`, from the command line.
@@ -24,7 +25,7 @@ pub fn printable(bytes: &[u8]) -> String {
                 '\n' => text.push_str("\\n"),
                 '\t' => text.push_str("\\t"),
                 '\r' => text.push_str("\\r"),
-                other if other.is_control() || is_direction(other) => push_escaped(&mut text, other),
+                other if steers(other) => push_escaped(&mut text, other),
                 other => text.push(other),
             }
         }
@@ -42,11 +43,6 @@ fn push_escaped(text: &mut String, character: char) {
     } else {
         write!(text, "\\u{{{:x}}}", character as u32)
     };
-}
-
-/// Characters that turn the direction of what follows, and so make names look like others.
-fn is_direction(character: char) -> bool {
-    matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// A path, printable.

@@ -89,8 +89,15 @@ impl Inflater {
     }
 }
 
-/// How a stream of frames begins.
-pub const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+const MAGIC: u32 = 0xfd2f_b528;
+/// Of frames that hold no content, whose last four bits say what they are for; parallel programs put one in front.
+const SKIPPABLE_MAGIC: u32 = 0x184d_2a50;
+
+/// Whether these are the first bytes of a stream of frames.
+pub fn begins(first: &[u8]) -> bool {
+    let magic = first.first_chunk().map(|bytes| u32::from_le_bytes(*bytes));
+    magic.is_some_and(|magic| magic == MAGIC || magic & !0xf == SKIPPABLE_MAGIC)
+}
 
 /// The expanded bytes of a stream of frames; a torn end is an error. Streams that ask for more memory than zstd's own
 /// default (a window of 128 MiB) are refused.
@@ -138,6 +145,15 @@ mod tests {
         assert!(packed.len() < text.len() / 20);
         Inflater::new().unwrap().inflate(&packed, text.len(), &mut back).unwrap();
         assert_eq!(back, text);
+    }
+
+    #[test]
+    fn a_stream_may_begin_with_a_frame_that_holds_nothing() {
+        let mut zstd = Zstd::new(vec![0x5a, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3]).unwrap();
+        zstd.write_all(b"text").unwrap();
+        let packed = zstd.finish().unwrap();
+        assert!(begins(&packed) && begins(&packed[11..]) && !begins(&packed[1..]) && !begins(b""));
+        assert_eq!(io::read_to_string(expand(packed.as_slice()).unwrap()).unwrap(), "text");
     }
 
     #[test]
@@ -205,7 +221,7 @@ mod tests {
         let mut stream = Zstd::new(Vec::new()).unwrap();
         stream.write_all(&text).unwrap();
         let packed = stream.finish().unwrap();
-        assert!(packed.starts_with(&MAGIC));
+        assert!(begins(&packed));
         let mut back = Vec::new();
         expand(packed.as_slice()).unwrap().read_to_end(&mut back).unwrap();
         assert_eq!(back, text);

@@ -89,6 +89,14 @@ pub enum RepoError {
         /// Why.
         why: String,
     },
+    /// What was to be stored is longer than any reader takes.
+    #[error("{what} would have {bytes} bytes, more than can be read back")]
+    TooLarge {
+        /// What it is.
+        what: &'static str,
+        /// Its length.
+        bytes: usize,
+    },
     /// Key material was asked for costs beyond the bounds, or cannot be derived.
     #[error("{name} asks for key derivation costs out of bounds: {why}")]
     KeyCost {
@@ -165,6 +173,9 @@ impl Hint for RepoError {
             Self::Snapshot(SnapshotLookup::SeveralNodes(_)) => "name the node with `--node LABEL` or `--host NAME`",
             Self::Snapshot(_) => "`dssvault snapshots` lists what there is",
             Self::Local { .. } => "choose another place with `--cache-dir`, or mend its permissions",
+            Self::TooLarge { .. } => {
+                "nothing was committed; leave out what is so large with `--exclude`, and report this"
+            }
             Self::KeyCost { .. } => "the slot is damaged or hostile; open the repository with another key",
             Self::Refused { .. } => "somebody else was faster: look again at what there is, then decide anew",
             Self::Fenced { .. } => "run the backup again",

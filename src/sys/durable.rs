@@ -11,8 +11,8 @@ use tempfile::NamedTempFile;
 
 /// Writes a file of our own, readable for this account alone, with the folders it is in. Durable when it returns.
 pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder)?;
+    let folder = folder_of(path);
+    make_folder(folder)?;
     let mut file = NamedTempFile::new_in(folder)?;
     file.write_all(content)?;
     file.as_file().sync_all()?;
@@ -62,7 +62,17 @@ pub fn give(path: &Path, content: &[u8], owner: (u32, u32), mode: u32) -> io::Re
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&staged)?;
+    let given = stage(&staged, content, owner, mode).and_then(|()| std::fs::rename(&staged, path));
+    if given.is_err() {
+        // What went wrong first is what counts.
+        let _ = std::fs::remove_file(&staged);
+    }
+    given?;
+    sync_folder(path)
+}
+
+fn stage(staged: &Path, content: &[u8], owner: (u32, u32), mode: u32) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(staged)?;
     file.write_all(content)?;
     let metadata = file.metadata()?;
     if (metadata.uid(), metadata.gid()) != owner {
@@ -70,13 +80,31 @@ pub fn give(path: &Path, content: &[u8], owner: (u32, u32), mode: u32) -> io::Re
     }
     // Behind the owner, for changing that takes bits away.
     file.set_permissions(Permissions::from_mode(mode))?;
-    file.sync_all()?;
-    std::fs::rename(&staged, path)?;
-    sync_folder(path)
+    file.sync_all()
 }
 
-fn sync_folder(path: &Path) -> io::Result<()> {
-    File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+/// The folder a path lies in; that of a bare name is the one we are in.
+pub fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Makes the name of a file durable.
+pub fn sync_folder(path: &Path) -> io::Result<()> {
+    File::open(folder_of(path))?.sync_all()
+}
+
+/// Makes a folder, and those it lies in, so that none of their names is lost with the power.
+fn make_folder(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    make_folder(folder_of(folder))?;
+    match std::fs::create_dir(folder) {
+        Ok(()) => sync_folder(folder),
+        // Somebody else was faster.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 #[cfg(test)]
@@ -106,6 +134,24 @@ mod tests {
         remove(&path).unwrap();
         remove(&path).unwrap();
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_bare_name_lies_in_the_folder_we_are_in() {
+        assert_eq!(folder_of(Path::new("file")), Path::new("."));
+        assert_eq!(folder_of(Path::new("a/file")), Path::new("a"));
+        sync_folder(Path::new("file")).unwrap();
+        remove(Path::new("a file that is not there")).unwrap();
+    }
+
+    #[test]
+    fn what_cannot_be_put_in_place_leaves_nothing_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("taken");
+        std::fs::create_dir_all(path.join("below")).unwrap();
+        let owner = folder.path().metadata().map(|metadata| (metadata.uid(), metadata.gid())).unwrap();
+        assert!(give(&path, b"new", owner, 0o600).is_err());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
     #[test]

@@ -6,6 +6,9 @@ use std::sync::{Mutex, PoisonError};
 
 use nix::unistd::{Gid, Group, Uid, User};
 
+/// Names and numbers remembered of each kind: what is asked for may come from an archive of anybody's making.
+const REMEMBERED_MAX: usize = 1 << 16;
+
 /// Remembers which number has which name, both ways. A number or name the system does not know is remembered too.
 #[derive(Default)]
 pub struct Names {
@@ -70,6 +73,9 @@ fn remember<K: Eq + Hash, V: Clone>(memo: &Memo<K, V>, key: K, ask: impl FnOnce(
         return value.clone();
     }
     let value = ask(&key);
+    if known.len() >= REMEMBERED_MAX {
+        known.clear();
+    }
     known.insert(key, value.clone());
     value
 }

@@ -1,10 +1,11 @@
 //! A file that appears whole, or not at all, and takes the place of nothing.
 
-use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
+
+use crate::sys::durable::{folder_of, sync_folder};
 
 /// A file being written under a name of its own; it goes when this is dropped before it is [finished](NewFile::finish).
 pub struct NewFile {
@@ -19,8 +20,7 @@ impl NewFile {
         if path.symlink_metadata().is_ok() {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let file = tempfile::Builder::new().prefix(".dssvault-").tempfile_in(folder)?;
+        let file = tempfile::Builder::new().prefix(".dssvault-").tempfile_in(folder_of(path))?;
         Ok(Self { file, path: path.to_owned() })
     }
 
@@ -29,8 +29,7 @@ impl NewFile {
         self.file.as_file().sync_all()?;
         let bytes = self.file.as_file().metadata()?.len();
         self.file.persist_noclobber(&self.path).map_err(|failed| failed.error)?;
-        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        File::open(folder)?.sync_all()?;
+        sync_folder(&self.path)?;
         Ok(bytes)
     }
 }

@@ -7,9 +7,13 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::base::cancel::Cancel;
+use crate::base::signs::steers;
+use crate::base::variables;
 
 /// What of its output is kept: the end, where errors stand.
 const OUTPUT_BYTES: u64 = 16 << 10;
+/// What a captured program may write to standard error before it is taken for one that never ends.
+const ERRORS_BYTES_MAX: u64 = 64 << 20;
 /// How often it is looked at.
 const POLL: Duration = Duration::from_millis(20);
 
@@ -65,33 +69,36 @@ pub fn run(command: &mut Command, limit: Duration) -> io::Result<Finished> {
 /// What a program wrote.
 #[derive(Debug)]
 pub struct Captured {
-    /// How it ended; `None` if it was ended at the limit, or because nobody wants it any more.
+    /// How it ended; `None` if it was ended: at the limit, because it wrote too much, or because nobody wants it any more.
     pub status: Option<ExitStatus>,
-    /// Standard output; `None` if it is longer than was asked for.
+    /// Standard output; `None` if it wrote too much, whatever else became of it.
     pub stdout: Option<Vec<u8>>,
     /// The end of standard error, as text.
     pub stderr: String,
 }
 
 /// Runs a program that may be ended at any time, for what it writes to standard output, at most `bytes_max`. At the
-/// limit, or when a stop is requested, it is killed with all it started in its process group.
+/// limit, when it has written more, or when a stop is requested, it is killed with all it started in its process group.
 pub fn capture(command: &mut Command, limit: Duration, bytes_max: u64, cancel: &Cancel) -> io::Result<Captured> {
     use std::os::unix::process::CommandExt;
     let (mut out, mut err) = (tempfile::tempfile()?, tempfile::tempfile()?);
     without_secrets(command).process_group(0).stdin(Stdio::null()).stdout(out.try_clone()?).stderr(err.try_clone()?);
     let mut child = command.spawn()?;
     let since = Instant::now();
+    let says_too_much = |out: &File, err: &File| -> io::Result<bool> {
+        Ok(out.metadata()?.len() > bytes_max || err.metadata()?.len() > ERRORS_BYTES_MAX)
+    };
     let status = loop {
         match child.try_wait()? {
             Some(status) => break Some(status),
-            None if since.elapsed() >= limit || cancel.is_requested() => {
+            None if since.elapsed() >= limit || cancel.is_requested() || says_too_much(&out, &err)? => {
                 kill_group(&mut child);
                 break None;
             }
             None => std::thread::sleep(POLL),
         }
     };
-    let stdout = if out.seek(SeekFrom::End(0))? > bytes_max { None } else { Some(tail(&mut out, bytes_max)?) };
+    let stdout = if says_too_much(&out, &err)? { None } else { Some(tail(&mut out, bytes_max)?) };
     let stderr = String::from_utf8_lossy(&tail(&mut err, OUTPUT_BYTES)?).trim().to_owned();
     Ok(Captured { status, stdout, stderr })
 }
@@ -132,10 +139,7 @@ fn tail(file: &mut File, bytes_max: u64) -> io::Result<Vec<u8>> {
 
 /// Takes from its environment what opens the repository, or a database for us.
 pub fn without_secrets(command: &mut Command) -> &mut Command {
-    for name in ["DSSVAULT_PASSWORD", "DSSVAULT_NEW_PASSWORD", "DSSVAULT_DATABASE_PASSWORD"] {
-        command.env_remove(name);
-    }
-    command
+    variables::SECRET.iter().fold(command, |command, name| command.env_remove(name))
 }
 
 impl Started {
@@ -170,10 +174,22 @@ pub fn command(words: &[String]) -> Command {
     command
 }
 
-/// A word as one would type it: quoted only where it must be.
-fn shown_word(word: &str) -> String {
+/// A word as one would type it: quoted only where it must be, and nothing in it that a terminal would obey.
+pub fn shown_word(word: &str) -> String {
     let plain = |sign: char| sign.is_alphanumeric() || "-_./=:,@+%".contains(sign);
-    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { quoted(word) }
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    if !word.contains(steers) {
+        return quoted(word);
+    }
+    let signs = word.chars().map(|sign| match sign {
+        '\'' | '\\' => format!("\\{sign}"),
+        sign if steers(sign) && sign.is_ascii() => format!("\\x{:02x}", u32::from(sign)),
+        sign if steers(sign) => format!("\\u{:04x}", u32::from(sign)),
+        sign => sign.to_string(),
+    });
+    format!("$'{}'", signs.collect::<String>())
 }
 
 /// Words as one would type them.
@@ -216,6 +232,7 @@ mod tests {
     fn a_line_is_quoted_where_it_must_be() {
         let words = ["/opt/kit/installer.sh", "-d", "/data/my dss", ""].map(str::to_owned);
         assert_eq!(line(&words), "/opt/kit/installer.sh -d '/data/my dss' ''");
+        assert_eq!(line(&["it's\x1b[31m\u{202e}".to_owned()]), r"$'it\'s\x1b[31m\u202e'");
     }
 
     #[test]
@@ -226,6 +243,17 @@ mod tests {
         assert_eq!((done.stdout.as_deref(), done.stderr.as_str()), (Some(&b"12345"[..]), "why"));
         assert_eq!(done.status.and_then(|status| status.code()), Some(3));
         assert!(capture(&mut command, Duration::from_secs(5), 4, &Cancel::default()).unwrap().stdout.is_none());
+    }
+
+    #[test]
+    fn a_program_that_never_stops_talking_is_ended_long_before_its_limit() {
+        for stream in ["1", "2"] {
+            let (begun, mut command) = (Instant::now(), Command::new("sh"));
+            command.args(["-c", &format!("yes >&{stream}")]);
+            let done = capture(&mut command, Duration::from_secs(60), 1 << 20, &Cancel::default()).unwrap();
+            assert!(done.status.is_none() && done.stdout.is_none(), "{stream}");
+            assert!(begun.elapsed() < Duration::from_secs(30), "{stream}: {:?}", begun.elapsed());
+        }
     }
 
     #[test]
@@ -251,6 +279,15 @@ mod tests {
             }
             assert!(is_over(), "{}", state());
         }
+    }
+
+    #[test]
+    fn what_opens_the_repository_is_given_to_no_program() {
+        let mut command = Command::new("true");
+        without_secrets(&mut command);
+        let removed: Vec<_> = command.get_envs().filter(|(_, value)| value.is_none()).map(|(name, _)| name).collect();
+        assert_eq!(removed.len(), variables::SECRET.len());
+        assert!(variables::SECRET.iter().all(|name| removed.iter().any(|removed| removed == name)));
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! Sorting more records of any length than fit in memory, through one temporary file without a name. For records of
-//! fixed width `spill` is smaller.
+//! fixed width there is `spill`, which says why they are two.
 //!
 //! Sorted runs of a bounded buffer go to the file one after another; reading merges them.
 

@@ -1,6 +1,8 @@
 //! Sorting more fixed-width records than fit in memory, through one temporary file without a name.
 //!
-//! Sorted runs of a bounded buffer go to the file one after another; reading merges them.
+//! Sorted runs of a bounded buffer go to the file one after another; reading merges them. `sorter` does the same for
+//! records of any length. They stay two: here a record costs its bytes and nothing else, which for the tens of millions
+//! of an index is what counts; there each has an order, two lengths, a place in the buffer and memory of its own.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -24,11 +26,13 @@ pub struct Spill<const N: usize> {
     /// Where each spilled run ends in the file.
     ends: Vec<u64>,
     count: u64,
+    /// Whether equal records count once.
+    distinct: bool,
 }
 
 impl<const N: usize> Spill<N> {
-    /// Keeps up to `buffered_max` records in memory; more go to a temporary file in `folder`, which is made only
-    /// then and vanishes with the process.
+    /// Keeps up to `buffered_max` records in memory; more go to a temporary file in `folder`. Both are made only then;
+    /// the file vanishes with the process.
     pub fn new(folder: &Path, buffered_max: usize) -> Self {
         Self {
             folder: folder.to_owned(),
@@ -37,13 +41,19 @@ impl<const N: usize> Spill<N> {
             file: None,
             ends: Vec::new(),
             count: 0,
+            distinct: false,
         }
+    }
+
+    /// The same for records of which equal ones are wanted once.
+    pub fn distinct(folder: &Path, buffered_max: usize) -> Self {
+        Self { distinct: true, ..Self::new(folder, buffered_max) }
     }
 
     /// Adds a record.
     pub fn push(&mut self, record: [u8; N]) -> io::Result<()> {
         if self.buffer.len() == self.buffered_max {
-            self.spill()?;
+            self.make_room()?;
         }
         if self.buffer.len() == self.buffer.capacity() {
             // Doubling beyond the bound would cost twice the memory that was asked for.
@@ -60,11 +70,11 @@ impl<const N: usize> Spill<N> {
         self.count
     }
 
-    /// The records in order; equal ones stay.
+    /// The records in order.
     pub fn sorted(mut self) -> io::Result<Sorted<N>> {
+        self.sort();
         if self.file.is_none() {
-            self.buffer.sort_unstable();
-            return Ok(Sorted { source: Source::Memory(self.buffer.into_iter()) });
+            return Ok(Sorted { source: Source::Memory(self.buffer.into_iter()), distinct: false, last: None });
         }
         if !self.buffer.is_empty() {
             self.spill()?;
@@ -78,14 +88,30 @@ impl<const N: usize> Spill<N> {
         for run in 0..self.ends.len() {
             merge.advance(run)?;
         }
-        Ok(Sorted { source: Source::File(Box::new(merge)) })
+        Ok(Sorted { source: Source::File(Box::new(merge)), distinct: self.distinct, last: None })
     }
 
-    fn spill(&mut self) -> io::Result<()> {
+    fn sort(&mut self) {
         self.buffer.sort_unstable();
+        if self.distinct {
+            self.buffer.dedup();
+        }
+    }
+
+    /// Sorting may find so many repeats that nothing has to be written.
+    fn make_room(&mut self) -> io::Result<()> {
+        self.sort();
+        if self.distinct && self.buffer.len() <= self.buffered_max / 2 { Ok(()) } else { self.spill() }
+    }
+
+    /// Writes what is sorted.
+    fn spill(&mut self) -> io::Result<()> {
         let file = match &self.file {
             Some(file) => file,
-            None => self.file.insert(tempfile::tempfile_in(&self.folder)?),
+            None => {
+                std::fs::create_dir_all(&self.folder)?;
+                self.file.insert(tempfile::tempfile_in(&self.folder)?)
+            }
         };
         let begin = self.ends.last().copied().unwrap_or(0);
         let mut at = begin;
@@ -103,6 +129,9 @@ impl<const N: usize> Spill<N> {
 /// The records of a [`Spill`] in order. After a failure nothing more comes.
 pub struct Sorted<const N: usize> {
     source: Source<N>,
+    /// Whether runs may repeat each other.
+    distinct: bool,
+    last: Option<[u8; N]>,
 }
 
 enum Source<const N: usize> {
@@ -115,16 +144,28 @@ impl<const N: usize> Iterator for Sorted<N> {
     type Item = io::Result<[u8; N]>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        match &mut self.source {
-            Source::Memory(records) => records.next().map(Ok),
-            Source::File(merge) => {
+        loop {
+            let next = self.source.next();
+            match next {
+                Some(Ok(record)) if self.distinct && self.last.replace(record) == Some(record) => {}
+                next => return next,
+            }
+        }
+    }
+}
+
+impl<const N: usize> Source<N> {
+    fn next(&mut self) -> Option<io::Result<[u8; N]>> {
+        match self {
+            Self::Memory(records) => records.next().map(Ok),
+            Self::File(merge) => {
                 let next = merge.next().transpose();
                 if matches!(next, Some(Err(_))) {
-                    self.source = Source::Failed;
+                    *self = Self::Failed;
                 }
                 next
             }
-            Source::Failed => None,
+            Self::Failed => None,
         }
     }
 }
@@ -191,6 +232,29 @@ mod tests {
         for buffered_max in [1_000_000, 20_000, 4096, 77] {
             assert_eq!(sorted(&numbers, buffered_max), expected, "{buffered_max}");
         }
+    }
+
+    #[test]
+    fn repeats_come_back_once_where_that_is_wanted_whatever_run_they_are_in() {
+        for buffered_max in [1_000_000, 9_000, 100, 1] {
+            let folder = tempfile::tempdir().unwrap();
+            let mut spill = Spill::<4>::distinct(&folder.path().join("made"), buffered_max);
+            for number in (0..5_000u32).chain((0..5_000).rev()) {
+                spill.push(number.to_be_bytes()).unwrap();
+            }
+            let sorted: Vec<u32> = spill.sorted().unwrap().map(|record| u32::from_be_bytes(record.unwrap())).collect();
+            assert_eq!(sorted, (0..5_000).collect::<Vec<u32>>(), "{buffered_max}");
+        }
+    }
+
+    #[test]
+    fn few_distinct_records_never_touch_the_disk() {
+        let mut spill = Spill::<1>::distinct(Path::new("/nonexistent/folder"), 100);
+        for _ in 0..1000 {
+            spill.push([7]).unwrap();
+            spill.push([3]).unwrap();
+        }
+        assert_eq!(spill.sorted().unwrap().map(Result::unwrap).collect::<Vec<_>>(), [[3], [7]]);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::base::hint::Hint;
 use crate::repo::RepoError;
 use crate::storage::StorageError;
+use crate::sys::process::shown_word;
 
 /// A verb that did not reach its end. What was lost on the way without stopping it stands in its report.
 #[derive(Debug, thiserror::Error)]
@@ -49,8 +50,6 @@ pub enum VaultError {
     Archive {
         /// The archive.
         archive: PathBuf,
-        /// How it is packed, in a word.
-        packing: &'static str,
         /// In or behind which member.
         place: String,
         /// What is wrong.
@@ -85,7 +84,7 @@ impl Hint for VaultError {
             Self::NoSpace { .. } => Some("free some space there and run the command again".to_owned()),
             Self::Request { hint, .. } => hint.clone(),
             Self::Command { .. } => Some("run the command by hand and mend what it says".to_owned()),
-            Self::Archive { archive, packing, .. } => Some(archive_hint(archive, packing)),
+            Self::Archive { archive, .. } => Some(archive_hint(archive)),
             Self::Interrupted => Some("run the command again: it continues from what was stored".to_owned()),
             Self::Local { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
                 Some("run as root, or as the account that owns the files".to_owned())
@@ -95,12 +94,20 @@ impl Hint for VaultError {
     }
 }
 
-/// A damaged archive cannot be mended here; whether it is the archive or the disk, other programs tell too.
-fn archive_hint(archive: &std::path::Path, packing: &str) -> String {
-    let test = match packing {
-        "gzip" => "gzip -t",
-        "zstd" => "zstd -t",
-        _ => "tar -tf",
-    };
-    format!("look at it with `{test} {}`, and import another copy of it if there is one", archive.display())
+/// A damaged archive cannot be mended here; whether it is the archive or the disk, other programs tell too. Reading it
+/// to its end tries the packing and what is packed.
+fn archive_hint(archive: &std::path::Path) -> String {
+    let shown = shown_word(&archive.to_string_lossy());
+    format!("see whether `tar -tf {shown}` reads it to its end; if that fails too, import another copy of it")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_way_to_look_at_an_archive_can_be_typed_as_it_stands() {
+        let hint = archive_hint(std::path::Path::new("/backups/my old dss.tar.gz"));
+        assert!(hint.contains("`tar -tf '/backups/my old dss.tar.gz'`"), "{hint}");
+    }
 }

@@ -93,6 +93,68 @@ fn contradictions_are_usage_errors() {
 }
 
 #[test]
+fn a_restore_is_of_one_kind_and_takes_no_option_of_another() {
+    let desk = Desk::empty();
+    let elsewhere: [&[&str]; 3] = [&["--data-dir", "d"], &["--drill", "d"], &["--port", "12000", "--skip-step", "r"]];
+    let of_others: [&[&str]; 9] = [
+        &["--target", "t"],
+        &["--in-place"],
+        &["--undo"],
+        &["--forget-old"],
+        &["--stop"],
+        &["--delete"],
+        &["--overwrite", "never"],
+        &["--owner", "current"],
+        &["--owner-map", "m"],
+    ];
+    for (elsewhere, other) in elsewhere.iter().flat_map(|place| of_others.iter().map(move |other| (place, other))) {
+        let done = desk.run(&[&["restore", "latest"], *elsewhere, *other].concat());
+        assert_eq!(done.code, Some(2), "{elsewhere:?} {other:?}: {}", done.err);
+        assert!(done.err.contains("cannot be used with"), "{elsewhere:?} {other:?}: {}", done.err);
+    }
+}
+
+#[test]
+fn how_a_move_is_made_does_not_make_a_restore_one() {
+    let desk = Desk::empty();
+    for how in [&["--all-steps"][..], &["--skip-step", "r"]] {
+        for kind in [&[][..], &["--target", "t"], &["--in-place"], &["--undo"]] {
+            let done = desk.run(&[&["restore", "latest"], how, kind].concat()).expect_code(2);
+            assert!(done.err.contains("--data-dir"), "{how:?} {kind:?}: {}", done.err);
+        }
+    }
+    for of_target in [&["--delete"][..], &["--overwrite", "never"], &["--owner", "current"]] {
+        let done = desk.run(&[&["restore", "latest"], of_target].concat()).expect_code(2);
+        assert!(done.err.contains("--target"), "{of_target:?}: {}", done.err);
+    }
+}
+
+#[test]
+fn options_of_a_node_are_refused_where_there_is_none() {
+    let desk = Desk::with_repository();
+    desk.write("src/a", b"a");
+    let options: [&[&str]; 9] = [
+        &["--freeze-command", "true", "--thaw-command", "true"],
+        &["--rolling"],
+        &["--jobs", "ignore"],
+        &["--consistency", "auto"],
+        &["--max-downtime", "1m"],
+        &["--dss-key-file", "key"],
+        &["--database", "none"],
+        &["--exclude-class", "logs"],
+        &["--preset", "full"],
+    ];
+    for option in options {
+        for more in [&["src"][..], &["src", "--plain"], &["--command", "true"]] {
+            let done = desk.run(&[&["backup"], more, option].concat()).expect_code(2);
+            assert!(done.err.contains(&format!("error: `{}` is for a DSS node", option[0])), "{more:?}: {}", done.err);
+        }
+    }
+    let mut with_key_in_environment = desk.command(&["backup", "-q", "src"]);
+    Done::of(with_key_in_environment.env("DSSVAULT_DSS_KEY_FILE", "key")).expect_code(0);
+}
+
+#[test]
 fn with_json_a_wrong_command_line_is_told_in_json() {
     let done = Desk::empty().run(&["--json", "check", "--read-data=200%"]).expect_code(2);
     let error: serde_json::Value = serde_json::from_str(&done.err).unwrap();

@@ -104,6 +104,20 @@ fn what_exists_is_not_replaced_and_what_fails_leaves_nothing() {
     assert_eq!(names(&desk.path(".")), before, "neither the archive nor a part of it");
 }
 
+#[test]
+fn a_full_disk_is_told_as_what_it_is_whatever_the_archive_is_packed_with() {
+    let desk = Desk::with_snapshot();
+    for more in [&[][..], &["--gzip"], &["--zstd"]] {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut command = desk.command(&[&["export", "latest", "--tar"], more].concat());
+        let done = Done::from(
+            command.stdout(full).stderr(std::process::Stdio::piped()).spawn().unwrap().wait_with_output().unwrap(),
+        );
+        let done = done.expect_code(1);
+        assert!(done.err.contains("cannot write to standard output: No space left"), "{more:?}: {}", done.err);
+    }
+}
+
 /// Flips bytes in the middle of every pack.
 fn damage_data(folder: &Path) {
     for entry in fs::read_dir(folder).unwrap() {

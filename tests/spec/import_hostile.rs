@@ -181,3 +181,43 @@ fn a_later_part_of_an_archive_in_volumes_and_headers_too_large_are_refused() {
         assert!(done.err.contains(why), "{}", done.err);
     }
 }
+
+/// The extended header of the next member.
+fn extended(records: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut content = Vec::new();
+    for (key, value) in records {
+        let rest = key.len() + value.len() + 3;
+        let length = (rest..).find(|length| rest + length.to_string().len() == *length).unwrap();
+        content.extend_from_slice(format!("{length} {key}=").as_bytes());
+        content.extend_from_slice(value);
+        content.push(b'\n');
+    }
+    member(b"PaxHeaders/x", b'x', b"", &content)
+}
+
+#[test]
+fn what_of_a_member_cannot_be_kept_is_told_and_everything_else_is_imported() {
+    let desk = Desk::with_repository();
+    let cases: [(&str, &[u8]); 5] = [
+        ("SCHILY.acl.access", b"user::rw-,user:no such account:rwx,group::r--,mask::rw-,other::---"),
+        ("uid", b"5000000000"),
+        ("SCHILY.xattr.user.large", &[b'x'; 70_000]),
+        ("ctime", b"yesterday"),
+        // Five of these and a directory could not be read back.
+        ("uname", &[b'x'; 3 << 20]),
+    ];
+    let mut members = vec![member(b"first", b'0', b"", b"content")];
+    for (number, case) in cases.iter().chain(&cases[4..]).chain(&cases[4..]).chain(&cases[4..]).enumerate() {
+        members.push(extended(&[*case]));
+        members.push(member(format!("file-{number}").as_bytes(), b'0', b"", b"content"));
+    }
+    let told = problems(&desk, &archive(&members), 3);
+    assert_eq!(told.len(), 8, "{told:?}");
+    for (line, why) in told.iter().zip(["accounts this machine", "too large", "attribute", "a time", "longer than any"])
+    {
+        assert!(line.starts_with("/file-") && line.contains(why), "{line}");
+    }
+    assert_eq!(desk.run(&["ls", "latest"]).expect_code(0).out.lines().count(), 9);
+    assert_eq!(desk.run(&["dump", "latest:file-7"]).expect_code(0).out, "content");
+    desk.run(&["check", "--read-data", "-q"]).expect_code(0);
+}

@@ -50,7 +50,8 @@ fn an_archive_becomes_a_snapshot_of_its_node_with_its_own_date() {
     let desk = Desk::with_repository();
     archive_of_a_node(&desk, "backup-dss-data-2025-11-03.tar.gz");
 
-    let done = import(&desk, &["backup-dss-data-2025-11-03.tar.gz"]).expect_code(0).json();
+    let done =
+        import(&desk, &["backup-dss-data-2025-11-03.tar.gz", "--tag", "b,a", "--tag", "b"]).expect_code(0).json();
 
     assert_eq!((done["message_type"].as_str(), done["packing"].as_str()), (Some("imported"), Some("gzip")));
     assert_eq!((done["time"].as_str(), done["time_from"].as_str()), (Some("2025-11-03T00:00:00Z"), Some("name")));
@@ -64,6 +65,7 @@ fn an_archive_becomes_a_snapshot_of_its_node_with_its_own_date() {
         (Some("2025-11-03T00:00:00Z"), Some("unknown"))
     );
     assert_eq!(listed["imported"]["archive"], "backup-dss-data-2025-11-03.tar.gz");
+    assert_eq!(listed["tags"], serde_json::json!(["a", "b"]), "each once, in order");
     restore(&desk, "datadir", "back");
     ok(&desk.path("machine"), "sh", &["-c", "find . -exec touch -h -d 2020-01-01 {} +"]);
     ok(&desk.path("back"), "sh", &["-c", "find . -exec touch -h -d 2020-01-01 {} +"]);
@@ -245,6 +247,8 @@ fn a_dry_run_tells_what_an_archive_is_and_stores_nothing() {
     let done = import(&desk, &["-n", "backup-dss-data-2025-11-03.tar.gz"]).expect_code(0).json();
     assert_eq!(done["node"]["version"], "14.2.2");
     assert!(done["summary"]["dry_run"].as_bool().unwrap());
+    assert_eq!((done["packing"].as_str(), done["summary"]["consistency"].as_str()), (Some("gzip"), Some("unknown")));
+    assert_eq!(done["archive_bytes"], fs::metadata(desk.path("backup-dss-data-2025-11-03.tar.gz")).unwrap().len());
     assert!(done["summary"]["total_bytes_processed"].as_u64().unwrap() > 300_000);
     assert_eq!(names(&desk.path("vault/packs")), before);
     assert!(snapshots(&desk).is_empty());

@@ -253,6 +253,8 @@ fn a_node_that_was_stopped_for_it_is_never_started_by_halves_and_comes_back_eith
         // The guard has looked by now, and found nothing that it could start.
         let done = mounted.desk.run(&["resume", mounted.path().to_str().unwrap()]).expect_code(21);
         assert!(done.err.contains("half exchanged"), "{}", done.err);
+        let all = mounted.desk.run(&["resume", "--all"]).expect_code(21);
+        assert!(all.out.contains("not started") && all.err.contains("half exchanged"), "{}{}", all.out, all.err);
         mounted.restore(end).expect_code(0);
         assert!(mounted.node.is_running(), "{end:?}");
         assert!(!mounted.half_exchanged());

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::base::clock::Timestamp;
-use crate::cli::classes::ClassArgs;
-use crate::cli::database::DumpArgs;
-use crate::cli::dss_api::DssApiArgs;
+use crate::cli::classes::{self, ClassArgs};
+use crate::cli::database::{self, DumpArgs};
+use crate::cli::dss_api::{self, DssApiArgs};
 use crate::cli::error::CliError;
 use crate::cli::exit::Outcome;
 use crate::cli::lists;
@@ -36,6 +36,8 @@ A DSS data directory is recognised and backed up as a node: see docs/dss.md.
 
 Exit status 3: the snapshot was written, but some files could not be read. 20: it was
 written, but DSS does not answer after its start. 21: refused, nothing was touched.";
+
+const NODE_HEADING: &str = "Backing up a DSS node";
 
 /// Name of the tag file of `--exclude-caches`.
 const CACHE_TAG: &str = "CACHEDIR.TAG";
@@ -104,7 +106,7 @@ pub struct Args {
 
 /// How a DSS node is backed up.
 #[derive(Debug, Clone, clap::Args)]
-#[command(next_help_heading = "Backing up a DSS node")]
+#[command(next_help_heading = NODE_HEADING)]
 struct NodeArgs {
     /// `auto`: read it if it is stopped, else freeze its volume, else refuse; `stopped`: stop it for
     /// what changed since a first pass; `frozen`; `live`: H2 databases may be torn
@@ -246,6 +248,27 @@ impl NodeArgs {
     }
 }
 
+/// What is no node is read as it is: whoever asks for more must hear that nothing of it is done.
+fn refuse_options_of_nodes(session: &Session, plain: bool) -> Result<(), CliError> {
+    if let Some(option) = session.given.first_below(&[database::HEADING]) {
+        return Err(CliError::usage(
+            format!("`{option}` is for databases, and files that are no DSS node are backed up without any"),
+            "back databases up in a snapshot of their own: `dssvault backup --database postgresql://…`",
+        ));
+    }
+    let what = if plain { "with `--plain` nothing is taken for one" } else { "no DSS data directory was named" };
+    refuse_node_options(session, what)
+}
+
+fn refuse_node_options(session: &Session, what: &str) -> Result<(), CliError> {
+    let headings = [NODE_HEADING, dss_api::HEADING, classes::HEADING];
+    let Some(option) = session.given.first_below(&headings) else { return Ok(()) };
+    Err(CliError::usage(
+        format!("`{option}` is for a DSS node, and {what}"),
+        format!("leave `{option}` out, or name one data directory alone"),
+    ))
+}
+
 fn run_node(path: &Path, args: Args, session: &Session) -> Result<Outcome, CliError> {
     let (node, classes) = (args.node.clone(), args.classes.clone());
     let inquiry = args.api.clone().inquiry()?;
@@ -284,7 +307,7 @@ fn run_node(path: &Path, args: Args, session: &Session) -> Result<Outcome, CliEr
     let report = crate::dss::backup::run(&opened.repository, path, &options, context)?;
     reporter.finish();
     for warning in &report.warnings {
-        session.output.warn(warning);
+        session.output.warn(&text::printable(warning.as_bytes()));
     }
     let unhealthy = report.backup.manifest.dss.as_ref().is_some_and(|dss| dss.unhealthy.is_some());
     let view = BackupView::new(report.backup);
@@ -298,6 +321,7 @@ fn run_node(path: &Path, args: Args, session: &Session) -> Result<Outcome, CliEr
 
 /// Backs databases up in a snapshot of their own.
 fn run_databases(args: Args, session: &Session) -> Result<Outcome, CliError> {
+    refuse_node_options(session, "only databases were named")?;
     let (requests, how) = (args.databases.requests()?, args.databases.options());
     let options = args.options()?;
     let opened = session.open()?;
@@ -312,7 +336,7 @@ fn run_databases(args: Args, session: &Session) -> Result<Outcome, CliError> {
 
 /// Backs up.
 pub fn run(args: Args, session: &Session) -> Result<Outcome, CliError> {
-    if args.sources.is_empty() && args.command.is_none() && !args.stdin && !args.databases.requests()?.is_empty() {
+    if args.sources.is_empty() && args.command.is_none() && !args.stdin && !args.databases.named()?.is_empty() {
         return run_databases(args, session);
     }
     let sources = args.sources()?;
@@ -320,16 +344,18 @@ pub fn run(args: Args, session: &Session) -> Result<Outcome, CliError> {
         return run_node(&path, args, session);
     }
     let plain = args.plain;
+    let state = session.folder_roots()?.unprepared().state;
+    for source in sources.iter().filter(|_| !plain) {
+        if let Source::Path(path) = source {
+            // In the middle of an exchange even what makes it a data directory may be missing.
+            refuse_half_exchanged(&state, path)?;
+        }
+    }
+    refuse_options_of_nodes(session, plain)?;
     let options = args.options()?;
     let opened = session.open()?;
     let reporter = session.reporter();
     let context = opened.context(&reporter, &session.cancel);
-    for source in sources.iter().filter(|_| !plain) {
-        if let Source::Path(path) = source {
-            // In the middle of an exchange even what makes it a data directory may be missing.
-            refuse_half_exchanged(&context.folders.state, path)?;
-        }
-    }
     let report = backup::run(&opened.repository, &sources, &options, context)?;
     reporter.finish();
     let view = BackupView::new(report);

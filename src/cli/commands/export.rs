@@ -1,17 +1,17 @@
 //! `dssvault export`.
 
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::io::{self, BufWriter, IntoInnerError, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use crate::cli::error::CliError;
 use crate::cli::exit::Outcome;
 use crate::cli::progress::Reporter;
 use crate::cli::session::Session;
+use crate::cli::sink::{Sink, Trouble};
 use crate::cli::snapshot::{self, FilterArgs, SnapshotPath};
 use crate::cli::views::export::ExportView;
 use crate::dss::export;
 use crate::sys::new_file::NewFile;
-use crate::vault::VaultError;
 use crate::vault::archive::Packing;
 use crate::vault::archive::pack::Packer;
 use crate::vault::dump::Exported;
@@ -69,17 +69,20 @@ pub fn run(args: Args, session: &Session) -> Result<Outcome, CliError> {
 }
 
 fn to_standard_output(args: Args, session: &Session) -> Result<Outcome, CliError> {
-    let out = io::stdout().lock();
-    if out.is_terminal() {
+    if io::stdout().is_terminal() {
         return Err(CliError::usage(
             "an archive is not text, and standard output is a terminal",
             "write it to a file with `-o FILE`, or through a pipe",
         ));
     }
+    let mut out = Sink::stdout();
     // Status lines would stand in the middle of the archive.
-    let (_, written) = write(args, session, session.problems_only(), out)?;
-    written.map_err(CliError::Output)?.flush()?;
-    Ok(Outcome::Clean)
+    let written = write(args, session, session.problems_only(), &mut out);
+    // What went wrong with the output explains what the verb then said.
+    match out.trouble() {
+        Some(Trouble::Output(cause)) => Err(CliError::Output(cause)),
+        Some(Trouble::Binary) | None => written.map(|_| Outcome::Clean),
+    }
 }
 
 fn to_file(args: Args, session: &Session) -> Result<Outcome, CliError> {
@@ -90,21 +93,20 @@ fn to_file(args: Args, session: &Session) -> Result<Outcome, CliError> {
         }
         _ => CliError::File { action, what: path.display().to_string(), source },
     };
-    let file = NewFile::begin(&path).map_err(|error| failed("create", error))?;
+    let mut out = Sink::file(NewFile::begin(&path).map_err(|error| failed("create", error))?);
     let packing = args.packing();
-    let (exported, file) = write(args, session, session.reporter(), file)?;
-    let bytes = file.and_then(NewFile::finish).map_err(|error| failed("write", error))?;
+    let written = write(args, session, session.reporter(), &mut out);
+    if let Some(Trouble::Output(cause)) = out.trouble() {
+        return Err(failed("write", cause));
+    }
+    let exported = written?;
+    let bytes = out.into_inner().finish().map_err(|error| failed("write", error))?;
     session.output.report(&ExportView::new(&path, packing, bytes, exported))?;
     Ok(Outcome::Clean)
 }
 
-/// Writes the archive to its end, and gives back where it went.
-fn write<W: Write>(
-    args: Args,
-    session: &Session,
-    reporter: Reporter,
-    out: W,
-) -> Result<(Exported, io::Result<W>), CliError> {
+/// Writes the archive to its end.
+fn write(args: Args, session: &Session, reporter: Reporter, out: &mut dyn Write) -> Result<Exported, CliError> {
     let opened = session.open()?;
     let packing = args.packing();
     let listed = snapshot::find(&opened.repository, &args.snapshot, args.filter)?;
@@ -112,19 +114,16 @@ fn write<W: Write>(
     let mut out = BufWriter::with_capacity(BUFFER_BYTES, Packer::new(packing, out)?);
     let exported = export::run(&opened.repository, &listed.manifest, args.snapshot.path(), context, &mut out);
     reporter.finish();
-    let exported = match exported {
-        Ok(exported) => exported,
+    match exported {
+        Ok(exported) => {
+            let packer = out.into_inner().map_err(IntoInnerError::into_error)?;
+            packer.finish()?.flush()?;
+            Ok(exported)
+        }
         Err(error) => {
             // What is still buffered would only look like a little more of a whole archive.
             let _ = out.into_parts();
-            return Err(match error {
-                VaultError::Local { source, .. } if source.kind() == io::ErrorKind::BrokenPipe => {
-                    CliError::Output(source)
-                }
-                error => error.into(),
-            });
+            Err(error.into())
         }
-    };
-    let written = out.into_inner().map_err(io::IntoInnerError::into_error).and_then(Packer::finish);
-    Ok((exported, written))
+    }
 }

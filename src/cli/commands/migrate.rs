@@ -9,6 +9,7 @@ use crate::cli::error::CliError;
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
 use crate::cli::snapshot::{self, FilterArgs, SnapshotPath};
+use crate::cli::text::printable;
 use crate::cli::views::migrate::MigrateView;
 use crate::dss::migrate::{self, MigrateOptions};
 use crate::postgres::drill::{self, DrillOptions};
@@ -34,42 +35,54 @@ pub struct Wanted {
 
 /// How a DSS node is brought to another place.
 #[derive(Debug, Clone, clap::Args)]
-#[command(next_help_heading = "Bringing a DSS node to another place, machine or newer version")]
+#[command(next_help_heading = HEADING)]
 pub struct MigrateArgs {
+    #[command(flatten)]
+    place: PlaceArgs,
+    /// Take also the steps that need root or the internet, which else are only named
+    #[arg(long, requires = "another_place")]
+    all_steps: bool,
+    /// Leave out a step, by the name `--dry-run` shows; may be given again
+    #[arg(long, value_name = "NAME", requires = "another_place")]
+    skip_step: Vec<String>,
+}
+
+const HEADING: &str = "Bringing a DSS node to another place, machine or newer version";
+
+/// What makes a restore one to another place: each alone does. Nothing that belongs to another kind of restore goes
+/// with them, for it would be passed over in silence.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = HEADING)]
+#[group(id = "another_place", multiple = true, conflicts_with_all =
+    ["target", "in_place", "undo", "forget_old", "stop", "delete", "overwrite", "owner", "owner_map"])]
+struct PlaceArgs {
     /// Where it shall come to [default: where it was]
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["target", "in_place", "undo", "forget_old", "stop"])]
+    #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// The kit it shall run on, of the same or a newer version [default: where it was]
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["target", "in_place", "undo", "forget_old", "stop"])]
+    #[arg(long, value_name = "DIR")]
     install_dir: Option<PathBuf>,
     /// The first of its ten ports [default: as it was]
-    #[arg(long, value_name = "PORT", conflicts_with_all = ["target", "in_place", "undo", "forget_old", "stop"])]
+    #[arg(long, value_name = "PORT")]
     port: Option<u16>,
     /// The account it shall run as [default: as it was]
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["target", "in_place", "undo", "forget_old", "stop"])]
+    #[arg(long, value_name = "NAME")]
     user: Option<String>,
     /// The Python its built-in environment is made from
-    #[arg(long, value_name = "PATH", conflicts_with_all = ["target", "in_place", "undo", "forget_old", "stop"])]
+    #[arg(long, value_name = "PATH")]
     python: Option<PathBuf>,
     /// Try a copy in this empty directory: other ports, another install id, no scenario active;
     /// it is started, asked, stopped, and stays to be looked at
-    #[arg(long, value_name = "DIR",
-        conflicts_with_all = ["target", "in_place", "undo", "forget_old", "stop", "start", "data_dir"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["start", "data_dir"])]
     drill: Option<PathBuf>,
-    /// Take also the steps that need root or the internet, which else are only named
-    #[arg(long)]
-    all_steps: bool,
-    /// Leave out a step, by the name `--dry-run` shows; may be given again
-    #[arg(long, value_name = "NAME")]
-    skip_step: Vec<String>,
 }
 
 impl MigrateArgs {
     /// Whether another place is meant than its own.
     pub fn is_given(&self) -> bool {
-        let Self { data_dir, install_dir, port, user, python, drill, all_steps, skip_step } = self;
+        let PlaceArgs { data_dir, install_dir, port, user, python, drill } = &self.place;
         let named = data_dir.is_some() || install_dir.is_some() || python.is_some() || drill.is_some();
-        named || port.is_some() || user.is_some() || *all_steps || !skip_step.is_empty()
+        named || port.is_some() || user.is_some()
     }
 
     /// Brings the node there.
@@ -81,13 +94,14 @@ impl MigrateArgs {
                 "leave the place of the node out, or say `--databases restore`",
             ));
         }
+        let PlaceArgs { data_dir, install_dir, port, user, python, drill } = self.place;
         let options = MigrateOptions {
-            drill: self.drill.is_some(),
-            data_dir: self.drill.or(self.data_dir),
-            install_dir: self.install_dir,
-            port: self.port,
-            user: self.user,
-            python: self.python,
+            drill: drill.is_some(),
+            data_dir: drill.or(data_dir),
+            install_dir,
+            port,
+            user,
+            python,
             start: wanted.start,
             all_steps: self.all_steps,
             skip: self.skip_step,
@@ -113,7 +127,7 @@ impl MigrateArgs {
         let report = migrate::run(&opened.repository, listed.id, &listed.manifest, &options, &ready, context)?;
         reporter.finish();
         for warning in &report.plan.warnings {
-            session.output.warn(warning);
+            session.output.warn(&printable(warning.as_bytes()));
         }
         let view = MigrateView::new(listed.id, options.dry_run, report);
         session.output.show(&view)?;

@@ -90,16 +90,16 @@ pub struct Args {
     #[arg(long, short = 'n')]
     dry_run: bool,
     /// What to do with files that are already there
-    #[arg(long, value_name = "WHEN", value_enum, default_value_t = OverwriteChoice::Always)]
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t = OverwriteChoice::Always, requires = "target")]
     overwrite: OverwriteChoice,
     /// Remove what the snapshot does not have, in directories it has
-    #[arg(long)]
+    #[arg(long, requires = "target")]
     delete: bool,
     /// Read everything back afterwards and compare its hash
     #[arg(long)]
     verify: bool,
     /// Whose files they become
-    #[arg(long, value_name = "MODE", value_enum, default_value_t = OwnerChoice::Names)]
+    #[arg(long, value_name = "MODE", value_enum, default_value_t = OwnerChoice::Names, requires = "target")]
     owner: OwnerChoice,
     /// Exceptions to --owner: lines of `user:OLD:NEW` and `group:OLD:NEW`
     #[arg(long, value_name = "FILE")]

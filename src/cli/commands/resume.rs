@@ -1,16 +1,18 @@
 //! `dssvault resume`, and the hidden `guard`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::base::hint::Hint;
 use crate::cli::error::CliError;
-use crate::cli::exit::Outcome;
+use crate::cli::exit::{self, Outcome};
 use crate::cli::output::View;
 use crate::cli::session::Session;
+use crate::cli::text::printable;
 use crate::dss::backup::refuse_half_exchanged;
 use crate::dss::control::guard;
-use crate::dss::control::journal::{StopJournal, all_owed};
+use crate::dss::control::journal::{Owed, StopJournal, all_owed};
 use crate::dss::control::lock::DataDirLock;
 use crate::dss::control::recover::{Recovered, recover};
 
@@ -21,7 +23,8 @@ Examples:
 
 A backup that stops DSS notes so before, and starts it in every case; if it is killed
 a guard does. Only when the machine itself went down is this needed. A node that is owed
-no start is left alone.";
+no start is left alone. With --all every node is tried; the exit status is that of the
+worst.";
 
 const GUARD_EXAMPLES: &str = "\
 Example:
@@ -57,7 +60,29 @@ struct ResumeView {
 struct ResumedNode {
     data_dir: String,
     #[serde(flatten)]
-    recovered: Recovered,
+    became: Became,
+    #[serde(skip)]
+    code: u8,
+}
+
+/// What became of it.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Became {
+    Recovered(Recovered),
+    Failed { outcome: &'static str, why: String },
+}
+
+impl ResumedNode {
+    fn recovered(data_dir: &Path, recovered: Recovered) -> Self {
+        let code = if matches!(recovered, Recovered::Unhealthy(_)) { exit::UNHEALTHY } else { 0 };
+        Self { data_dir: data_dir.display().to_string(), became: Became::Recovered(recovered), code }
+    }
+
+    fn failed(data_dir: &Path, error: &CliError) -> Self {
+        let became = Became::Failed { outcome: "failed", why: error.to_string() };
+        Self { data_dir: data_dir.display().to_string(), became, code: exit::code_of(error) }
+    }
 }
 
 impl View for ResumeView {
@@ -65,12 +90,16 @@ impl View for ResumeView {
         if self.nodes.is_empty() {
             return "no node is owed a start\n".to_owned();
         }
-        let line = |node: &ResumedNode| match &node.recovered {
-            Recovered::Nothing => format!("{}: nothing is owed\n", node.data_dir),
-            Recovered::Ran => format!("{}: it runs already\n", node.data_dir),
-            Recovered::Started => format!("{}: started\n", node.data_dir),
-            Recovered::Rejoined => format!("{}: back in rotation\n", node.data_dir),
-            Recovered::Unhealthy(why) => format!("{}: started, but it does not answer: {why}\n", node.data_dir),
+        let line = |node: &ResumedNode| {
+            let became = match &node.became {
+                Became::Recovered(Recovered::Nothing) => "nothing is owed".to_owned(),
+                Became::Recovered(Recovered::Ran) => "it runs already".to_owned(),
+                Became::Recovered(Recovered::Started) => "started".to_owned(),
+                Became::Recovered(Recovered::Rejoined) => "back in rotation".to_owned(),
+                Became::Recovered(Recovered::Unhealthy(why)) => format!("started, but it does not answer: {why}"),
+                Became::Failed { why, .. } => format!("not started: {why}"),
+            };
+            format!("{}: {}\n", printable(node.data_dir.as_bytes()), printable(became.as_bytes()))
         };
         self.nodes.iter().map(line).collect()
     }
@@ -79,33 +108,52 @@ impl View for ResumeView {
 /// Starts what is owed.
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, CliError> {
     let state = session.folder_roots()?.unprepared().state;
-    let journals = match &args.data_dir {
+    let nodes = match &args.data_dir {
         Some(path) => {
             // The directory may be gone, as after a failed restore: then the path as given is all there is.
             let root = path.canonicalize().unwrap_or_else(|_| path.clone());
-            vec![StopJournal::for_dir(&state, &root)]
+            let journal = StopJournal::for_dir(&state, &root);
+            let owed = journal.read()?;
+            owed.map(|owed| pay(&journal, &owed, &state, session)).transpose()?.into_iter().collect()
         }
-        None => all_owed(&state)?,
+        None => all(&state, session)?,
     };
+    let worst = exit::worst(nodes.iter().map(|node| node.code)).unwrap_or(0);
+    session.output.report(&ResumeView { message_type: "resumed", nodes })?;
+    Ok(if worst == 0 { Outcome::Clean } else { Outcome::Partly(worst) })
+}
+
+/// Starts one node.
+fn pay(journal: &StopJournal, owed: &Owed, state: &Path, session: &Session) -> Result<ResumedNode, CliError> {
+    let data_dir = &owed.instance.data_dir;
+    refuse_half_exchanged(state, data_dir)?;
+    let _lock = DataDirLock::take(state, data_dir)?;
+    Ok(ResumedNode::recovered(data_dir, recover(journal, &session.cancel)?))
+}
+
+/// Starts them all, each whatever becomes of the others.
+fn all(state: &Path, session: &Session) -> Result<Vec<ResumedNode>, CliError> {
+    let mut journals = all_owed(state)?;
+    journals.sort_by(|a, b| a.path().cmp(b.path()));
     let mut nodes = Vec::new();
     for journal in journals {
-        let Some(owed) = journal.read()? else { continue };
-        let _lock = DataDirLock::take(&state, &owed.instance.data_dir)?;
-        match refuse_half_exchanged(&state, &owed.instance.data_dir) {
-            Ok(()) => {}
-            // The others are owed theirs all the same.
-            Err(error) if args.all => {
-                session.output.warn(&error.to_string());
-                continue;
+        let (data_dir, done) = match journal.read() {
+            Ok(None) => continue,
+            Ok(Some(owed)) => (owed.instance.data_dir.clone(), pay(&journal, &owed, state, session)),
+            // Which node it is of nobody can tell.
+            Err(error) => (journal.path().to_owned(), Err(error.into())),
+        };
+        match done {
+            Ok(node) => nodes.push(node),
+            Err(error) if exit::code_of(&error) == exit::INTERRUPTED => return Err(error),
+            Err(error) => {
+                let hint = error.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
+                session.output.warn(&printable(format!("{}: {error}{hint}", data_dir.display()).as_bytes()));
+                nodes.push(ResumedNode::failed(&data_dir, &error));
             }
-            Err(error) => return Err(error.into()),
         }
-        let recovered = recover(&journal, &session.cancel)?;
-        nodes.push(ResumedNode { data_dir: owed.instance.data_dir.display().to_string(), recovered });
     }
-    let unhealthy = nodes.iter().any(|node| matches!(node.recovered, Recovered::Unhealthy(_)));
-    session.output.report(&ResumeView { message_type: "resumed", nodes })?;
-    Ok(if unhealthy { Outcome::Unhealthy } else { Outcome::Clean })
+    Ok(nodes)
 }
 
 /// Guards.

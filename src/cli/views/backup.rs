@@ -150,7 +150,9 @@ fn how(consistency: Consistency, node: &NodeRecord) -> String {
 impl View for BackupView {
     fn text(&self) -> String {
         let mut text = String::new();
-        let mut line = |label: &str, value: String| text.push_str(&format!("{label:<10} {value}\n"));
+        let mut line = |label: &str, value: String| {
+            text.push_str(&format!("{label:<10} {}\n", printable(value.as_bytes())));
+        };
         if let Some(node) = &self.dss {
             line("node", format!("{}, {}", named(node), how(self.consistency, node)));
         }
@@ -243,6 +245,14 @@ mod tests {
           "problems": []
         }
         "#);
+    }
+
+    #[test]
+    fn what_a_node_says_of_itself_cannot_steer_the_terminal() {
+        let mut view = view();
+        let version = Some("14\x1b[2J".to_owned());
+        view.dss = Some(Box::new(NodeRecord { node_type: "design".to_owned(), version, ..NodeRecord::default() }));
+        assert!(view.text().contains("design 14\\x1b[2J"), "{}", view.text());
     }
 
     #[test]

@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::base::clock::Timestamp;
 use crate::base::size::ByteCount;
 use crate::cli::output::View;
+use crate::cli::text::printable;
 use crate::cli::views::backup::BackupView;
 use crate::dss::import::{Import, ToldBy};
 use crate::repo::snapshot::NodeRecord;
@@ -57,7 +58,8 @@ fn named(node: &NodeRecord) -> String {
 impl View for ImportView {
     fn text(&self) -> String {
         let mut text = String::new();
-        let mut line = |label: &str, value: String| text.push_str(&format!("{label:<10} {value}\n"));
+        let mut line =
+            |label: &str, value: String| text.push_str(&format!("{label:<10} {}\n", printable(value.as_bytes())));
         let size = self.archive_bytes.map(|bytes| format!(", {}", ByteCount(bytes))).unwrap_or_default();
         line("archive", format!("{}{size}", self.archive));
         let by = match self.time_from {

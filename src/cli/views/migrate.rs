@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::base::id::SnapshotId;
 use crate::cli::exit::Outcome;
 use crate::cli::output::View;
+use crate::cli::text::{self, printable};
 use crate::dss::migrate::{By, MigrateReport, Offered, Plan, START, STOP, State, Step};
 use crate::sys::process::line;
 
@@ -80,10 +81,10 @@ impl MigrateView {
         let mut text = String::new();
         for step in self.steps.iter().filter(|step| step.outcome != Some(State::Left)) {
             let skipped = if step.outcome == Some(State::Skipped) { " (left out)" } else { "" };
-            text.push_str(&format!("done: {}{skipped}\n", step.does));
+            text.push_str(&format!("done: {}{skipped}\n", printable(step.does.as_bytes())));
         }
         if let Some(kept) = &self.kept {
-            text.push_str(&format!("the directory that was there is kept as {}\n", kept.display()));
+            text.push_str(&format!("the directory that was there is kept as {}\n", text::path(kept)));
         }
         let left: Vec<&StepView> = self.steps.iter().filter(|step| step.outcome == Some(State::Left)).collect();
         if !left.is_empty() {
@@ -100,8 +101,8 @@ impl MigrateView {
             let mut steps = self.steps.iter();
             steps.any(|step| step.name == name && step.outcome == Some(State::Done))
         };
-        let (data_dir, started, stopped) = (self.data_dir.display(), is_done(START), is_done(STOP));
-        let why = self.unhealthy_because.as_deref().unwrap_or("nobody knows why");
+        let (data_dir, started, stopped) = (text::path(&self.data_dir), is_done(START), is_done(STOP));
+        let why = printable(self.unhealthy_because.as_deref().unwrap_or("nobody knows why").as_bytes());
         match (self.drill, started, self.healthy == Some(true), stopped) {
             (true, false, _, _) => {
                 format!("the copy is in {data_dir} and was not started; remove it when you have looked\n")
@@ -140,7 +141,7 @@ impl StepView {
 
     /// Its sentence, and below it what one would type.
     fn text(&self, indent: &str) -> String {
-        let mut text = format!("{indent}{}", self.does);
+        let mut text = format!("{indent}{}", printable(self.does.as_bytes()));
         text.push_str(match self.offered {
             Some(Offered::Root) => " (needs root)",
             Some(Offered::Internet) => " (needs the internet)",
@@ -163,13 +164,13 @@ impl View for MigrateView {
         let mut text = String::new();
         for (number, step) in self.steps.iter().enumerate() {
             let whose = if step.offered.is_some() { "  (yours)" } else { "" };
-            text.push_str(&format!("{:>2}. {}{whose}\n", number + 1, step.name));
+            text.push_str(&format!("{:>2}. {}{whose}\n", number + 1, printable(step.name.as_bytes())));
             text.push_str(&step.text("    "));
         }
         text.push_str(&format!(
             "commands behind `$` are run as {}, those behind `#` as root; `--all-steps` takes yours too where it can\n\
              dry run: nothing was done\n",
-            self.account
+            printable(self.account.as_bytes())
         ));
         text
     }

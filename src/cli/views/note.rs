@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::cli::output::View;
+use crate::cli::text;
 
 /// A sentence.
 #[derive(Debug, Serialize)]
@@ -20,6 +21,16 @@ impl NoteView {
 
 impl View for NoteView {
     fn text(&self) -> String {
-        format!("{}\n", self.message)
+        format!("{}\n", text::printable(self.message.as_bytes()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_in_it_cannot_steer_the_terminal() {
+        assert_eq!(NoteView::new("/data/\x1b[31m is removed".to_owned()).text(), "/data/\\x1b[31m is removed\n");
     }
 }

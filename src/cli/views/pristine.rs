@@ -8,7 +8,7 @@ use crate::base::id::SnapshotId;
 use crate::base::size::ByteCount;
 use crate::cli::exit::Outcome;
 use crate::cli::output::View;
-use crate::cli::text::{counted, duration};
+use crate::cli::text::{self, counted, duration, printable};
 use crate::cli::views::databases;
 use crate::dss::restore::{PristineReport, Way};
 use crate::postgres::restore::Restored;
@@ -86,27 +86,29 @@ impl PristineView {
 
 impl View for PristineView {
     fn text(&self) -> String {
-        let mut text: String = self.cautions.iter().map(|caution| format!("note: {caution}\n")).collect();
+        let mut text: String =
+            self.cautions.iter().map(|caution| format!("note: {}\n", printable(caution.as_bytes()))).collect();
         if self.dry_run {
             for (number, step) in self.steps.iter().enumerate() {
-                text.push_str(&format!("{}. {step}\n", number + 1));
+                text.push_str(&format!("{}. {}\n", number + 1, printable(step.as_bytes())));
             }
             text.push_str("dry run: nothing was done\n");
             return text;
         }
         if !self.failures.is_empty() {
             for failure in self.failures.iter().take(FAILURES_SHOWN) {
-                text.push_str(&format!("not restored: {}: {}\n", failure.path, failure.cause));
+                let (path, cause) = (printable(failure.path.as_bytes()), printable(failure.cause.as_bytes()));
+                text.push_str(&format!("not restored: {path}: {cause}\n"));
             }
             let failures = counted(self.failures.len() as u64, "entry", "entries");
             let state = if self.in_place { "is rewritten only in part: do not start it" } else { "was not replaced" };
-            text.push_str(&format!("{failures} could not be restored; {} {state}\n", self.data_dir.display()));
+            text.push_str(&format!("{failures} could not be restored; {} {state}\n", text::path(&self.data_dir)));
             return text;
         }
         let files = counted(self.files_restored, "file", "files");
         let took = duration(self.total_duration);
         let bytes = ByteCount(self.bytes_restored);
-        let data_dir = self.data_dir.display();
+        let data_dir = text::path(&self.data_dir);
         text.push_str(&match self.completed {
             true => format!("the interrupted exchange of {data_dir} is completed\n"),
             false => format!("restored {bytes} in {files} to {data_dir} in {took}\n"),
@@ -115,12 +117,15 @@ impl View for PristineView {
         if let Some(kept) = &self.kept {
             text.push_str(&format!(
                 "what it replaced is kept as {}: `--undo` puts it back, `--forget-old` removes it\n",
-                kept.display()
+                text::path(kept)
             ));
         }
         match (&self.healthy, &self.unhealthy_because) {
             (Some(true), _) => text.push_str("the node was started and answers\n"),
-            (_, Some(why)) => text.push_str(&format!("the node was to be started, and does not answer: {why}\n")),
+            (_, Some(why)) => {
+                let why = printable(why.as_bytes());
+                text.push_str(&format!("the node was to be started, and does not answer: {why}\n"));
+            }
             _ => text.push_str("the node is not started; start it with its own `bin/dss start` or service\n"),
         }
         text

@@ -25,8 +25,6 @@ pub struct SnapshotView {
     node: NodeView,
     tags: Vec<String>,
     consistency: Consistency,
-    /// Of a DSS node.
-    #[serde(skip_serializing_if = "Option::is_none")]
     dss: Option<Box<NodeRecord>>,
     imported: Option<Imported>,
     /// Dumps in it.
@@ -243,6 +241,7 @@ pub(in crate::cli) mod tests {
             "nightly"
           ],
           "consistency": "live",
+          "dss": null,
           "imported": null,
           "databases": [],
           "program_version": "dssvault 0.1.0",

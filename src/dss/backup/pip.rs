@@ -185,11 +185,9 @@ impl Asker<'_> {
         let done = process::capture(&mut command, limit, LIST_BYTES_MAX, self.cancel);
         match done {
             Err(error) => Err(format!("{shown}: {error}")),
+            Ok(Captured { stdout: None, .. }) => Err(format!("{shown}: it says too much")),
             Ok(Captured { status: None, .. }) => Err(format!("{shown}: no answer within {} s", limit.as_secs())),
             Ok(Captured { status: Some(status), stdout: Some(text), .. }) if status.success() => Ok(text),
-            Ok(Captured { status: Some(status), stdout: None, .. }) if status.success() => {
-                Err(format!("{shown}: it says too much"))
-            }
             Ok(Captured { status: Some(status), stderr, .. }) => Err(format!("{shown}: {status}\n{stderr}")),
         }
     }

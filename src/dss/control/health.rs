@@ -96,7 +96,7 @@ mod tests {
         assert_eq!(verdict(&instance, Ok(()), ill()).unwrap(), Err("it is ill".to_owned()));
         verdict(&instance, said_no(), ill()).unwrap_err();
         let mut sleeping = std::process::Command::new("sleep");
-        let mut child = sleeping.arg("60").env("DIP_HOME", &instance.data_dir).spawn().unwrap();
+        let mut child = proc::seen(sleeping.arg("60").env("DIP_HOME", &instance.data_dir));
         let outcome = verdict(&instance, said_no(), ill());
         child.kill().unwrap();
         child.wait().unwrap();

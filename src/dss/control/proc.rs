@@ -107,6 +107,16 @@ fn holds(line: &[u8], wanted: &[u8]) -> bool {
     line.windows(wanted.len()).any(|window| window == wanted)
 }
 
+/// Starts a program that others shall see: right after its start the kernel shows neither its words nor its environment.
+#[cfg(test)]
+pub fn seen(command: &mut std::process::Command) -> std::process::Child {
+    let child = command.spawn().unwrap();
+    while std::fs::read(format!("/proc/{}/cmdline", child.id())).unwrap().is_empty() {
+        std::thread::yield_now();
+    }
+    child
+}
+
 /// Whether an environment names this directory as the node's home.
 fn is_home(environ: &[u8], data_dir: &Path) -> bool {
     let mut variables = environ.split(|&byte| byte == 0);

@@ -76,7 +76,7 @@ pub fn run(
     options: &ImportOptions,
     context: Context<'_>,
 ) -> Result<Import, VaultError> {
-    let survey = look(&planned.path, context)?;
+    let survey = look(&planned.path, options.backup.dry_run, context)?;
     let found = Archived::find(&survey.kept);
     let mut backup = BackupOptions { time: Some(planned.time), ..options.backup.clone() };
     let node = found.as_ref().map(record);
@@ -95,16 +95,20 @@ pub fn run(
         path: planned.path.clone(),
         layout: found.as_ref().map_or_else(Layout::default, layout),
         members: members(&planned.path, found.as_ref()),
+        counted: survey.counts(),
     });
     let mut witness = Witness(node.clone().map(Box::new));
     let backup = backup::run_attended(repository, &[source], &backup, context, &mut witness)?;
     Ok(Import { planned: planned.clone(), node: node.map(Box::new), backup })
 }
 
-/// Reads as far as is needed to know what the archive is of.
-fn look(path: &Path, context: Context<'_>) -> Result<Survey, VaultError> {
+/// Reads as far as is needed to know what the archive is of; for a dry run to its end, for that is all the reading it does.
+fn look(path: &Path, to_its_end: bool, context: Context<'_>) -> Result<Survey, VaultError> {
     // Of an archive that begins with the data directory itself everything else lies in it.
     let is_enough = |survey: &Survey| {
+        if to_its_end {
+            return false;
+        }
         let found = Archived::find(&survey.kept);
         found.is_some_and(|found| Some(&found.folder) == survey.first.as_ref() && found.is_whole(&survey.kept))
     };
@@ -170,5 +174,53 @@ impl Steward for Witness {
     fn testify(&mut self, manifest: &mut Manifest) -> Result<(), VaultError> {
         manifest.dss.clone_from(&self.0);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::*;
+    use crate::base::cancel::Cancel;
+    use crate::base::progress::{Event, Progress};
+    use crate::repo::index::testing::Fixture;
+    use crate::repo::snapshot::Consistency;
+    use crate::vault::context::Folders;
+
+    #[derive(Default)]
+    struct Members(AtomicU64);
+
+    impl Progress for Members {
+        fn on(&self, event: Event<'_>) {
+            if let Event::Advanced { files, .. } = event {
+                self.0.fetch_add(files, Ordering::Relaxed);
+            }
+        }
+    }
+
+    #[test]
+    fn a_dry_run_reads_an_archive_once_and_says_of_it_what_its_snapshot_would_say() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("2025-11-03.tar");
+        for (name, content) in
+            [("dss-version.json", "{\"product_version\": \"14.2.2\"}"), ("install.ini", ""), ("a", "1")]
+        {
+            std::fs::create_dir_all(folder.path().join("dss")).unwrap();
+            std::fs::write(folder.path().join("dss").join(name), content).unwrap();
+        }
+        let mut tar = std::process::Command::new("tar");
+        assert!(tar.current_dir(&folder).arg("-cf").args([&path, Path::new("dss")]).status().unwrap().success());
+        let folders = Folders { cache: folder.path().join("cache"), state: folder.path().join("state") };
+        let (progress, cancel) = (Members::default(), Cancel::default());
+        let context = Context { progress: &progress, cancel: &cancel, folders: &folders };
+        let backup = BackupOptions { dry_run: true, ..BackupOptions::default() };
+        let options = ImportOptions { backup, ..ImportOptions::default() };
+        let planned = plan(&[path], &options).unwrap();
+        let report = run(&Fixture::new(1).repository, &planned[0], &options, context).unwrap().backup;
+        assert_eq!((progress.0.load(Ordering::Relaxed), report.manifest.counts.files), (4, 3));
+        assert_eq!(report.manifest.consistency, Consistency::Unknown);
+        let imported = report.manifest.imported.unwrap();
+        assert_eq!((imported.archive.as_str(), imported.packing.as_str()), ("2025-11-03.tar", "plain"));
     }
 }

@@ -117,7 +117,7 @@ mod tests {
         let begin = |seconds: &str, home: &Path| {
             let mut shell = std::process::Command::new("sh");
             shell.args(["-c", &format!("sleep {seconds}; true"), "sh"]).arg(instance.program()).env("DIP_HOME", home);
-            shell.spawn().unwrap()
+            proc::seen(&mut shell)
         };
         let since = Instant::now();
         let mut controlling = begin("1", Path::new("/elsewhere"));
@@ -125,7 +125,7 @@ mod tests {
         assert!(since.elapsed() > Duration::from_millis(800));
         controlling.wait().unwrap();
         let mut sleeping = std::process::Command::new("sleep");
-        let mut running = sleeping.arg("60").env("DIP_HOME", &instance.data_dir).spawn().unwrap();
+        let mut running = proc::seen(sleeping.arg("60").env("DIP_HOME", &instance.data_dir));
         let outcome = still_stopped(Some(&instance), &Cancel::default());
         running.kill().unwrap();
         running.wait().unwrap();

@@ -1,7 +1,7 @@
 //! POSIX ACLs as text, the way GNU tar and star keep them in pax records, and as the kernel keeps them: an extended
 //! attribute (`linux/posix_acl_xattr.h`).
 
-use crate::sys::meta::Names;
+use crate::sys::names::Names;
 
 /// The attribute of an access ACL.
 pub const ACCESS: &[u8] = b"system.posix_acl_access";
@@ -20,20 +20,33 @@ const GROUP: u16 = 0x08;
 const MASK: u16 = 0x10;
 const OTHER: u16 = 0x20;
 
-/// The kernel's form of an ACL's text; `None` for an empty one. Entries stand between commas or line breaks, each
-/// `tag:who:permissions`, maybe with the number of `who` behind it.
-pub fn stored(text: &[u8]) -> Result<Option<Vec<u8>>, &'static str> {
+/// An ACL that was read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Acl {
+    /// The kernel's form; `None` for an empty one.
+    pub stored: Option<Vec<u8>>,
+    /// Whether entries of accounts this machine does not know were left out. The others are kept: without them the
+    /// bits of the mode, which are the mask where there is an ACL, would give the group what the mask allowed others.
+    pub lacks_strangers: bool,
+}
+
+/// Reads an ACL's text. Entries stand between commas or line breaks, each `tag:who:permissions`, maybe with the number
+/// of `who` behind it.
+pub fn read(text: &[u8], names: &Names) -> Result<Acl, &'static str> {
     let text = std::str::from_utf8(text).map_err(|_| "an ACL is no text")?;
     let lines = text.split([',', '\n']).map(|line| line.split('#').next().unwrap_or_default().trim());
-    let mut entries = Vec::new();
-    for line in lines.filter(|line| !line.is_empty()) {
-        if entries.len() == ENTRIES_MAX {
+    let (mut entries, mut lacks_strangers) = (Vec::new(), false);
+    for (count, line) in lines.filter(|line| !line.is_empty()).enumerate() {
+        if count == ENTRIES_MAX {
             return Err("an ACL has too many entries");
         }
-        entries.push(entry(line)?);
+        match entry(line, names)? {
+            Some(entry) => entries.push(entry),
+            None => lacks_strangers = true,
+        }
     }
     if entries.is_empty() {
-        return Ok(None);
+        return Ok(Acl { stored: None, lacks_strangers });
     }
     entries.sort_unstable();
     let mut stored = VERSION.to_le_bytes().to_vec();
@@ -42,7 +55,7 @@ pub fn stored(text: &[u8]) -> Result<Option<Vec<u8>>, &'static str> {
         stored.extend_from_slice(&permissions.to_le_bytes());
         stored.extend_from_slice(&id.to_le_bytes());
     }
-    Ok(Some(stored))
+    Ok(Acl { stored: Some(stored), lacks_strangers })
 }
 
 /// The text of an ACL in the kernel's form, accounts by their numbers; `None` for what is none.
@@ -72,7 +85,8 @@ fn line(entry: &[u8; 8]) -> Option<String> {
     Some(format!("{who}:{}{}{}", sign(4, 'r'), sign(2, 'w'), sign(1, 'x')))
 }
 
-fn entry(line: &str) -> Result<(u16, u32, u16), &'static str> {
+/// Tag, number and permissions; `None` for an account this machine does not know.
+fn entry(line: &str, names: &Names) -> Result<Option<(u16, u32, u16)>, &'static str> {
     let bad = "an ACL has an entry that is none";
     let parts: Vec<&str> = line.split(':').map(str::trim).collect();
     let [tag, who, permissions, rest @ ..] = parts.as_slice() else { return Err(bad) };
@@ -83,28 +97,38 @@ fn entry(line: &str) -> Result<(u16, u32, u16), &'static str> {
         '-' => Ok(bits),
         _ => Err(bad),
     })?;
-    let named = !who.is_empty();
-    let (tag, id) = match (*tag, named) {
-        ("user" | "u", false) => (USER_OBJ, NO_ID),
-        ("user" | "u", true) => (USER, id(who, rest, Names::uid)?),
-        ("group" | "g", false) => (GROUP_OBJ, NO_ID),
-        ("group" | "g", true) => (GROUP, id(who, rest, Names::gid)?),
-        ("mask" | "m", false) => (MASK, NO_ID),
-        ("other" | "o", false) => (OTHER, NO_ID),
+    // The number in the last place, else `who` as a number, else what this machine knows the name as.
+    let number = |known: fn(&Names, &str) -> Option<u32>| {
+        let told = rest.first().and_then(|number| number.parse().ok()).or_else(|| who.parse().ok());
+        told.or_else(|| known(names, who))
+    };
+    let (tag, id) = match (*tag, !who.is_empty()) {
+        ("user" | "u", false) => (USER_OBJ, Some(NO_ID)),
+        ("user" | "u", true) => (USER, number(Names::uid)),
+        ("group" | "g", false) => (GROUP_OBJ, Some(NO_ID)),
+        ("group" | "g", true) => (GROUP, number(Names::gid)),
+        ("mask" | "m", false) => (MASK, Some(NO_ID)),
+        ("other" | "o", false) => (OTHER, Some(NO_ID)),
         _ => return Err(bad),
     };
-    Ok((tag, id, permissions))
-}
-
-/// The number in the last place, else `who` as a number, else what this machine knows the name as.
-fn id(who: &str, rest: &[&str], known: fn(&Names, &str) -> Option<u32>) -> Result<u32, &'static str> {
-    let told = rest.first().and_then(|number| number.parse().ok()).or_else(|| who.parse().ok());
-    told.or_else(|| known(&Names::default(), who)).ok_or("an ACL names an account this machine does not know")
+    Ok(id.map(|id| (tag, id, permissions)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn stored(text: &[u8]) -> Result<Option<Vec<u8>>, &'static str> {
+        read(text, &Names::default()).map(|acl| acl.stored)
+    }
+
+    #[test]
+    fn an_entry_of_a_stranger_is_left_out_and_the_others_stay() {
+        let acl =
+            read(b"user::rw-,user:no such account:rwx,group::---,mask::rw-,other::---", &Names::default()).unwrap();
+        assert!(acl.lacks_strangers);
+        assert_eq!(text(&acl.stored.unwrap()).unwrap(), "user::rw-,group::---,mask::rw-,other::---");
+    }
 
     #[test]
     fn text_becomes_what_the_kernel_would_hand_out() {
@@ -138,7 +162,7 @@ mod tests {
 
     #[test]
     fn what_is_no_acl_is_refused() {
-        for text in ["user", "user::rq-", "owner::rwx", "other:1:rwx", "user:no such account:rwx", "a:b", ":::"] {
+        for text in ["user", "user::rq-", "owner::rwx", "other:1:rwx", "a:b", ":::"] {
             assert!(stored(text.as_bytes()).is_err(), "{text}");
         }
         assert!(stored(b"\xff").is_err());

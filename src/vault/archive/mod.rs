@@ -15,6 +15,8 @@ mod reader;
 mod sparse;
 pub mod survey;
 
+use std::collections::BTreeSet;
+
 use crate::base::clock::Timestamp;
 use crate::repo::tree::{Extent, XattrPair};
 
@@ -55,7 +57,12 @@ pub struct Member {
     pub extents: Option<Vec<Extent>>,
     /// Extended attributes, ordered by name; ACLs among them.
     pub xattrs: Vec<XattrPair>,
+    /// What the archive says of it that cannot be kept, and what was done instead.
+    pub troubles: Troubles,
 }
+
+/// What of a member could not be kept. Its content and the members behind it are sound all the same.
+pub type Troubles = BTreeSet<&'static str>;
 
 /// What a member is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! Names of members, as archives have them, and as paths below the root of a snapshot.
 
+use crate::base::signs::steers;
 use crate::repo::tree::Entry;
 use crate::repo::tree::reader::TREE_DEPTH_MAX;
 
@@ -61,7 +62,7 @@ pub fn below<'p>(path: &'p [u8], folder: &[u8]) -> Option<&'p [u8]> {
 pub fn shown(name: &[u8]) -> String {
     let text = String::from_utf8_lossy(&name[..name.len().min(SHOWN_BYTES_MAX)]);
     let signs = text.chars().flat_map(|sign| {
-        let plain = (!sign.is_control()).then_some(sign);
+        let plain = (!steers(sign)).then_some(sign);
         plain.into_iter().chain(sign.escape_default().filter(move |_| plain.is_none()))
     });
     let cut = if name.len() > SHOWN_BYTES_MAX { "…" } else { "" };

@@ -5,8 +5,10 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use crate::base::cancel::Cancel;
 use crate::base::clock::Timestamp;
 use crate::codec::{compress, gzip};
+use crate::repo::snapshot::Imported;
 use crate::sys::ahead::Ahead;
 use crate::vault::VaultError;
 use crate::vault::archive::{BadArchive, Member, TarReader, name};
@@ -40,7 +42,7 @@ impl Packing {
         let begins = |magic: &[u8]| first.starts_with(magic);
         if begins(&gzip::MAGIC) {
             Ok(Self::Gzip)
-        } else if begins(&compress::MAGIC) {
+        } else if compress::begins(first) {
             Ok(Self::Zstd)
         } else if begins(b"\xfd7zXZ\0") {
             Err("xz")
@@ -65,13 +67,30 @@ pub struct Opened {
     /// When its file was last changed.
     pub modified: Timestamp,
     /// Its members.
-    pub reader: TarReader<Ahead>,
+    pub reader: TarReader<Heeding>,
+    cancel: Cancel,
     /// The member that was read last, to say where damage is.
     last: Option<Vec<u8>>,
 }
 
+/// What is read until it is asked to stop: passing over one member may mean hours.
+pub struct Heeding {
+    source: Ahead,
+    cancel: Cancel,
+}
+
+impl Read for Heeding {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.cancel.is_requested() {
+            // Not `Interrupted`, after which a reader just tries again.
+            return Err(io::Error::other("interrupted"));
+        }
+        self.source.read(buffer)
+    }
+}
+
 /// Opens an archive. It is expanded on a thread of its own.
-pub fn open(path: &Path) -> Result<Opened, VaultError> {
+pub fn open(path: &Path, cancel: &Cancel) -> Result<Opened, VaultError> {
     let local = |error: io::Error| VaultError::local("read", path, error);
     let meta = path.metadata().map_err(local)?;
     if !meta.is_file() {
@@ -96,12 +115,23 @@ pub fn open(path: &Path) -> Result<Opened, VaultError> {
         packing,
         bytes: meta.len(),
         modified: Timestamp { seconds: meta.mtime(), nanos: meta.mtime_nsec().clamp(0, 999_999_999) as u32 },
-        reader: TarReader::new(Ahead::start(expanded).map_err(local)?),
+        reader: TarReader::new(Heeding { source: Ahead::start(expanded).map_err(local)?, cancel: cancel.clone() }),
+        cancel: cancel.clone(),
         last: None,
     })
 }
 
 impl Opened {
+    /// What a snapshot says of the archive it was made from.
+    pub fn origin(&self) -> Imported {
+        Imported {
+            archive: self.path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            packing: self.packing.word().to_owned(),
+            bytes: self.bytes,
+            modified: self.modified,
+        }
+    }
+
     /// The next member.
     pub fn next_member(&mut self) -> Result<Option<Member>, VaultError> {
         match self.reader.next_member() {
@@ -119,6 +149,9 @@ impl Opened {
     }
 
     fn damaged(&self, place: &str, why: &BadArchive) -> VaultError {
+        if self.cancel.is_requested() {
+            return VaultError::Interrupted;
+        }
         let place = match &self.last {
             Some(name) => format!("{place} `{}`", name::shown(name)),
             None => "at its beginning".to_owned(),
@@ -127,6 +160,35 @@ impl Opened {
             BadArchive::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => BadArchive::Torn.to_string(),
             other => other.to_string(),
         };
-        VaultError::Archive { archive: self.path.clone(), packing: self.packing.word(), place, why }
+        VaultError::Archive { archive: self.path.clone(), place, why }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_to_stop_is_heard_within_a_member() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.tar");
+        let mut header = tar::Header::new_gnu();
+        header.set_path("large").unwrap();
+        header.set_size(1 << 40);
+        header.set_cksum();
+        std::fs::write(&path, header.as_bytes()).unwrap();
+        // A hole of a terabyte, which takes minutes to pass over.
+        File::options().write(true).open(&path).unwrap().set_len((1 << 40) + 4096).unwrap();
+        let cancel = Cancel::default();
+        let mut opened = open(&path, &cancel).unwrap();
+        assert_eq!(opened.next_member().unwrap().unwrap().size, 1 << 40);
+        let begun = std::time::Instant::now();
+        let asks = std::thread::spawn(move || {
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            cancel.request();
+        });
+        assert!(matches!(opened.next_member(), Err(VaultError::Interrupted)));
+        asks.join().unwrap();
+        assert!(begun.elapsed().as_secs() < 10, "{:?}", begun.elapsed());
     }
 }

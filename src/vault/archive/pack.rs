@@ -53,3 +53,35 @@ impl<W: Write> Write for Packer<W> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+    use crate::codec::{compress, gzip};
+
+    #[test]
+    fn a_packed_archive_that_was_given_up_is_not_taken_for_a_whole_one() {
+        let content = b"never the same river twice ".repeat(100_000);
+        for (packing, finished) in
+            [Packing::Gzip, Packing::Zstd].into_iter().flat_map(|packing| [(packing, false), (packing, true)])
+        {
+            let mut out = Vec::new();
+            let mut packer = Packer::new(packing, &mut out).unwrap();
+            packer.write_all(&content).unwrap();
+            packer.flush().unwrap();
+            if finished {
+                packer.finish().unwrap();
+            } else {
+                drop(packer);
+            }
+            let mut unpacked = Vec::new();
+            let read = match packing {
+                Packing::Zstd => compress::expand(out.as_slice()).unwrap().read_to_end(&mut unpacked),
+                _ => gzip::expand(out.as_slice()).read_to_end(&mut unpacked),
+            };
+            assert_eq!((read.is_ok(), unpacked == content), (finished, true), "{packing:?}");
+        }
+    }
+}

@@ -2,7 +2,8 @@
 
 use std::io::{self, Read};
 
-use crate::repo::tree::Extent;
+use crate::repo::tree::{Extent, XattrPair};
+use crate::sys::names::Names;
 use crate::vault::archive::header::{self, Block, RawHeader};
 use crate::vault::archive::pax::Pax;
 use crate::vault::archive::sparse::{self, Piece, RUNS_MAX};
@@ -13,11 +14,19 @@ const EXTENDED_BYTES_MAX: u64 = 8 << 20;
 /// Bytes of a long name in GNU's form.
 const NAME_BYTES_MAX: u64 = 1 << 20;
 
+/// What global headers may say, at most: every member behind them takes it over.
+const GLOBAL_BYTES_MAX: usize = 4 << 10;
+/// The owner of what belongs to a number no system here has: nobody.
+const NOBODY: u32 = 65_534;
+const LARGE_OWNER: &str = "the number of its owner is too large; it is kept as nobody's (65534)";
+
 /// Reads members one after another; the content of one must be read, or is passed over, before the next.
 pub struct TarReader<R> {
     source: R,
     /// What global headers said.
     global: Pax,
+    /// Accounts that ACLs name.
+    names: Names,
     /// Stored bytes of the member that were not read yet, and what fills its last block.
     left: u64,
     padding: u64,
@@ -44,6 +53,7 @@ impl<R: Read> TarReader<R> {
         Self {
             source,
             global: Pax::default(),
+            names: Names::default(),
             left: 0,
             padding: 0,
             pieces,
@@ -73,11 +83,14 @@ impl<R: Read> TarReader<R> {
                 b'K' => prelude.long_link = Some(self.long_text(raw.size)?),
                 b'x' | b'X' => {
                     let records = self.small(raw.size, EXTENDED_BYTES_MAX)?;
-                    prelude.pax.get_or_insert_with(|| self.global.clone()).read(&records)?;
+                    prelude.pax.get_or_insert_with(|| self.global.clone()).read(&records, &self.names)?;
                 }
                 b'g' => {
                     let records = self.small(raw.size, EXTENDED_BYTES_MAX)?;
-                    self.global.read(&records)?;
+                    self.global.read(&records, &self.names)?;
+                    if self.global.bytes() > GLOBAL_BYTES_MAX {
+                        return Err(BadArchive::malformed("its global headers say more than any real ones"));
+                    }
                 }
                 // A label, an old way to tell names, attributes of another system.
                 b'V' | b'N' | b'A' | b'E' | b'I' => self.pass_over()?,
@@ -107,20 +120,26 @@ impl<R: Read> TarReader<R> {
         let kind = kind_of(raw.flag, &name);
         // As GNU tar has it: a hard link may tell the length of its file, but nothing follows.
         self.begin(if kind == MemberKind::HardLink { 0 } else { pax.size.unwrap_or(raw.size) });
-        let id =
-            |number: u64| u32::try_from(number).map_err(|_| BadArchive::malformed("an owner's number is too large"));
+        let mut troubles = pax.troubles;
+        let mut id = |told: Option<u64>, raw: u64| {
+            // All bits stand for no number at all.
+            let number = u32::try_from(told.unwrap_or(raw)).ok().filter(|&number| number != u32::MAX);
+            number.unwrap_or_else(|| {
+                troubles.insert(LARGE_OWNER);
+                NOBODY
+            })
+        };
+        let (uid, gid) = (id(pax.uid, raw.uid), id(pax.gid, raw.gid));
         let owner = |told: Option<String>, raw: &[u8]| {
             told.or_else(|| Some(String::from_utf8_lossy(raw).into_owned())).filter(|name| !name.is_empty())
         };
         let is_device = matches!(kind, MemberKind::CharDevice | MemberKind::BlockDevice);
-        let mut xattrs = pax.xattrs;
-        xattrs.sort_by(|a, b| a.name.cmp(&b.name));
         let mut member = Member {
             name: pax.sparse.name.clone().unwrap_or(name),
             kind,
             mode: raw.mode,
-            uid: id(pax.uid.unwrap_or(raw.uid))?,
-            gid: id(pax.gid.unwrap_or(raw.gid))?,
+            uid,
+            gid,
             user: owner(pax.user, &raw.user),
             group: owner(pax.group, &raw.group),
             mtime: pax.mtime.unwrap_or(raw.mtime),
@@ -129,7 +148,8 @@ impl<R: Read> TarReader<R> {
             device: is_device.then(|| rustix::fs::makedev(raw.device.0, raw.device.1)),
             size: if kind == MemberKind::File { self.left } else { 0 },
             extents: None,
-            xattrs,
+            xattrs: pax.xattrs.into_iter().map(|(name, value)| XattrPair { name, value }).collect(),
+            troubles,
         };
         self.pieces = vec![(self.left, 0)].into_iter();
         if kind == MemberKind::File {
@@ -378,6 +398,31 @@ mod tests {
         let mut bytes = header.as_bytes().to_vec();
         bytes.resize(100_000, b' ');
         assert!(matches!(members(&bytes), Err(BadArchive::Malformed(_))));
+    }
+
+    #[test]
+    fn global_headers_that_every_member_would_repeat_are_refused_and_small_ones_count() {
+        let record = |value: &str| {
+            let body = format!(" SCHILY.xattr.user.a={value}\n");
+            let digits = (body.len() + 4).to_string().len();
+            format!("{}{body}", body.len() + digits).into_bytes()
+        };
+        let header = |kind, name: &str, content: &[u8]| {
+            let mut header = tar::Header::new_ustar();
+            header.set_entry_type(kind);
+            header.set_path(name).unwrap();
+            header.set_size(content.len() as u64);
+            header.set_cksum();
+            let mut bytes = [header.as_bytes().as_slice(), content].concat();
+            bytes.resize(bytes.len().next_multiple_of(BLOCK_BYTES), 0);
+            bytes
+        };
+        let with = |value: &str| {
+            let global = header(tar::EntryType::XGlobalHeader, "g", &record(value));
+            members(&[global, header(tar::EntryType::Regular, "x", b"content"), vec![0; 1024]].concat())
+        };
+        assert_eq!(with(&"v".repeat(100)).unwrap()[0].0.xattrs.len(), 1);
+        assert!(matches!(with(&"v".repeat(5000)), Err(BadArchive::Malformed(_))));
     }
 
     #[test]

@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
 
-use crate::base::clock::Timestamp;
 use crate::base::progress::Event;
 use crate::repo::snapshot::Counts;
-use crate::vault::archive::{MemberKind, Packing, name, open};
+use crate::vault::archive::{MemberKind, name, open};
 use crate::vault::{Context, VaultError};
 
 /// A file that is kept in memory has at most so many bytes.
@@ -16,22 +15,23 @@ const KEPT_BYTES_MAX: u64 = 64 << 10;
 const KEPT_MAX: usize = 1024;
 
 /// What was seen.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Survey {
-    /// How it is packed.
-    pub packing: Packing,
-    /// Length of its file.
-    pub bytes: u64,
-    /// When its file was last changed.
-    pub modified: Timestamp,
     /// Path of the first member: of what `tar` was told to pack, if that was one directory.
     pub first: Option<Vec<u8>>,
     /// Small files that were asked for, by path.
     pub kept: BTreeMap<Vec<u8>, Vec<u8>>,
     /// What the members were, as far as it was read; the same path may have come twice.
-    pub counts: Counts,
+    counts: Counts,
     /// Whether it was read, and found sound, to its end.
-    pub complete: bool,
+    complete: bool,
+}
+
+impl Survey {
+    /// What the members were; `None` if it was not read to its end.
+    pub fn counts(&self) -> Option<Counts> {
+        self.complete.then_some(self.counts)
+    }
 }
 
 /// What is looked for.
@@ -44,16 +44,8 @@ pub struct Wanted<'w> {
 
 /// Looks through an archive.
 pub fn run(path: &Path, wanted: &Wanted<'_>, context: Context<'_>) -> Result<Survey, VaultError> {
-    let mut archive = open(path)?;
-    let mut survey = Survey {
-        packing: archive.packing,
-        bytes: archive.bytes,
-        modified: archive.modified,
-        first: None,
-        kept: BTreeMap::new(),
-        counts: Counts::default(),
-        complete: false,
-    };
+    let mut archive = open(path, context.cancel)?;
+    let mut survey = Survey::default();
     while let Some(member) = archive.next_member()? {
         if context.cancel.is_requested() {
             return Err(VaultError::Interrupted);

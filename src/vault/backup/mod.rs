@@ -8,6 +8,7 @@ mod fragments;
 mod grafts;
 mod identity;
 mod import;
+mod input;
 mod item;
 mod lister;
 mod passes;

@@ -11,6 +11,7 @@ use crate::vault::VaultError;
 use crate::vault::backup::chunkers::Chunkers;
 use crate::vault::backup::grafts::Grafts;
 use crate::vault::backup::import;
+use crate::vault::backup::input::{Input, Stream};
 use crate::vault::backup::item::Reading;
 use crate::vault::backup::lister::Lister;
 use crate::vault::backup::pipeline::{self, Plan, Walked};
@@ -61,13 +62,15 @@ impl Passes<'_, '_> {
         let names = Names::default();
         let (progress, cancel) = (self.job.context.progress, self.job.context.cancel);
         let reading = Reading { store: self.store, chunkers: &chunkers, names: &names, progress, cancel };
-        if let Some(archive) = self.job.archive() {
-            let before = self.job.neighbours()?;
-            return import::read(archive, &reading, self.index, &before, self.problems, self.job.context);
-        }
         let mut grafts = Grafts::new(&reading, self.job.now);
-        if self.job.has_streams() {
-            return self.streams(grafts, steward);
+        match &self.job.input {
+            Input::Archive(archive) => {
+                let before = self.job.neighbours()?;
+                return import::read(archive, &reading, self.index, &before, self.problems, self.job.context);
+            }
+            Input::Streams(streams) => return self.streams(streams, grafts, steward),
+            Input::Attended(_) => return self.streams(&[], grafts, steward),
+            Input::Paths(_) | Input::Assembled(..) => {}
         }
         if !steward.has_two_passes() {
             steward.bring(&mut grafts)?;
@@ -105,7 +108,7 @@ impl Passes<'_, '_> {
     ) -> Result<Walked, VaultError> {
         let lister = Lister::new(self.job.rules()?);
         let next_state = StateWriter::create(next_state, self.job.repository.id(), self.snapshot).ok();
-        let root = self.job.root();
+        let root = self.job.input.root();
         let grafts = match grafts {
             Some(grafts) => {
                 let mut sink = TreeChunks::new(self.store);
@@ -119,8 +122,13 @@ impl Passes<'_, '_> {
         pipeline::walk(plan, reading, &*self.job.repository.seams.clock)
     }
 
-    fn streams(&self, mut grafts: Grafts<'_, '_>, steward: &mut dyn Steward) -> Result<Gathered, VaultError> {
-        for source in self.job.sources {
+    fn streams(
+        &self,
+        sources: &[Stream<'_>],
+        mut grafts: Grafts<'_, '_>,
+        steward: &mut dyn Steward,
+    ) -> Result<Gathered, VaultError> {
+        for source in sources {
             stream::read(source, &mut grafts, self.job.context.cancel)?;
         }
         steward.bring(&mut grafts)?;

@@ -21,19 +21,18 @@ use crate::repo::index::unlisted::unlisted_packs;
 use crate::repo::index::{Index, IndexOptions, PackVerdicts};
 use crate::repo::journal;
 use crate::repo::session::{Abandoned, Session, SessionStart, SnapshotLink};
-use crate::repo::snapshot::{Consistency, Counts, Exclusions, Manifest, Member};
+use crate::repo::snapshot::{Consistency, Counts, Exclusions, Manifest};
 use crate::repo::{RepoError, Repository};
 use crate::sys::pattern::PatternSet;
-use crate::vault::archive::survey;
+use crate::vault::backup::input::Input;
 use crate::vault::backup::lister::{Lister, Rules};
 use crate::vault::backup::passes::Passes;
 use crate::vault::backup::pipeline::{self, Plan};
 use crate::vault::backup::problems::ProblemLog;
-use crate::vault::backup::roots::Root;
 use crate::vault::backup::state::StateReader;
 use crate::vault::backup::steward::{Steward, Unattended};
 use crate::vault::backup::store::ChunkStore;
-use crate::vault::backup::{Archive, Assembled, BackupOptions, BackupReport, Source, identity, roots};
+use crate::vault::backup::{BackupOptions, BackupReport, Source, identity};
 use crate::vault::{Context, VaultError, browse};
 
 /// Packs waiting to be made durable.
@@ -66,8 +65,7 @@ pub fn run_attended(
 /// Everything a backup knows before it touches the repository.
 pub struct Job<'a> {
     pub repository: &'a Repository,
-    pub sources: &'a [Source],
-    paths: Vec<PathBuf>,
+    pub input: Input<'a>,
     options: &'a BackupOptions,
     pub context: Context<'a>,
     label: String,
@@ -84,17 +82,17 @@ impl<'a> Job<'a> {
         options: &'a BackupOptions,
         context: Context<'a>,
     ) -> Result<Self, VaultError> {
-        let paths = existing_paths(sources)?;
+        let input = Input::of(sources)?;
         let label = options.node.clone().unwrap_or_else(identity::host_name);
         let entropy = &*repository.seams.entropy;
         let known_by = options.identity.as_deref().unwrap_or(&label);
         let node = identity::node_id(&context.folders.state, repository.id(), known_by, entropy)?;
         std::fs::create_dir_all(&context.folders.cache)
             .map_err(|error| VaultError::local("create", &context.folders.cache, error))?;
-        let state_path = state_path(&context.folders.cache, node, &paths);
+        let state_path = state_path(&context.folders.cache, node, input.paths());
         let now = repository.seams.clock.now();
         let started = Instant::now();
-        Ok(Self { repository, sources, paths, options, context, label, node, started, now, state_path })
+        Ok(Self { repository, input, options, context, label, node, started, now, state_path })
     }
 
     fn run(&self, steward: &mut dyn Steward) -> Result<BackupReport, VaultError> {
@@ -159,15 +157,16 @@ impl<'a> Job<'a> {
     fn dry_run(&self) -> Result<BackupReport, VaultError> {
         let problems = ProblemLog::new(self.context.progress);
         let nothing = (ChunkId::from_bytes([0; 32]), (SessionId::from_bytes([0; 16]), None));
-        if let Some(archive) = self.archive() {
+        if let Input::Archive(archive) = &self.input {
             self.phase(Phase::Backup);
-            let wanted = survey::Wanted { keep: &|_| false, is_enough: &|_| false };
-            let counts = survey::run(&archive.path, &wanted, self.context)?.counts;
-            let manifest = self.manifest(nothing.0, counts, (0, 0), &problems, nothing.1);
+            let (counts, imported) = archive.look(self.context)?;
+            let mut manifest = self.manifest(nothing.0, counts, (0, 0), &problems, nothing.1);
+            manifest.consistency = Consistency::Unknown;
+            manifest.imported = Some(imported);
             return Ok(BackupReport { snapshot: None, manifest, seconds: self.started.elapsed().as_secs_f64() });
         }
         let lister = Lister::new(self.rules()?);
-        let root = self.root();
+        let root = self.input.root();
         let state = self.old_state();
         let grafts = Vec::new();
         let plan = Plan { root, lister: &lister, state, trusted: true, next_state: None, problems: &problems, grafts };
@@ -179,21 +178,6 @@ impl<'a> Job<'a> {
 
     pub fn old_state(&self) -> Option<StateReader> {
         if self.options.force { None } else { StateReader::open(&self.state_path, self.repository.id()) }
-    }
-
-    /// Whether the sources are streams and not trees.
-    pub fn has_streams(&self) -> bool {
-        let is_stream =
-            |source| matches!(source, &Source::Stdin { .. } | &Source::Command { .. } | &Source::Attended(_));
-        self.sources.iter().any(is_stream)
-    }
-
-    /// The archive to be read, if the source is one.
-    pub fn archive(&self) -> Option<&Archive> {
-        self.sources.iter().find_map(|source| match source {
-            Source::Archive(archive) => Some(archive),
-            _ => None,
-        })
     }
 
     /// The snapshots of this node that are nearest in time to the one to be: one before, one after.
@@ -215,15 +199,6 @@ impl<'a> Job<'a> {
             }
         })?;
         Ok(before.into_iter().chain(after).collect())
-    }
-
-    /// The tree of sources.
-    pub fn root(&self) -> Root {
-        let assembled = self.sources.iter().find_map(|source| match source {
-            Source::Assembled(assembled) => Some(assembled.root.clone()),
-            _ => None,
-        });
-        assembled.map_or_else(|| roots::tree(self.paths.iter().map(PathBuf::as_path)), Root::Upper)
     }
 
     fn sealer(&self) -> Result<Sealer, VaultError> {
@@ -298,7 +273,7 @@ impl<'a> Job<'a> {
             label: self.label.clone(),
             host: identity::host_name(),
             user: identity::user_name(),
-            members: self.members(),
+            members: self.input.members(),
             root,
             consistency: Consistency::Live,
             counts,
@@ -317,26 +292,6 @@ impl<'a> Job<'a> {
             imported: None,
             databases: None,
         }
-    }
-
-    fn members(&self) -> Vec<Member> {
-        let one = |kind: &str, name: String| vec![Member { kind: kind.to_owned(), name }];
-        let members = self.sources.iter().flat_map(|source| match source {
-            // As an absolute path, below.
-            Source::Path(_) => Vec::new(),
-            Source::Assembled(assembled) => assembled.members.clone(),
-            Source::Archive(archive) => archive.members.clone(),
-            Source::Attended(members) => members.clone(),
-            Source::Stdin { name } => one("stdin", name.clone()),
-            Source::Command { name, .. } => one("command", name.clone()),
-        });
-        let path = |path: &PathBuf| one("path", path.to_string_lossy().into_owned());
-        let paths = if self.is_assembled() { Vec::new() } else { self.paths.iter().flat_map(path).collect() };
-        paths.into_iter().chain(members).collect()
-    }
-
-    fn is_assembled(&self) -> bool {
-        self.sources.iter().any(|source| matches!(source, Source::Assembled(_)))
     }
 
     /// The parent, as the chain of this node's snapshots records it.
@@ -398,39 +353,6 @@ fn exists(repository: &Repository, name: &ObjectName) -> Result<bool, VaultError
         Err(crate::storage::StorageError::NotFound { .. }) => Ok(false),
         Err(error) => Err(error.into()),
     }
-}
-
-/// Absolute forms of the sources that are paths; at least one must exist, as with restic.
-fn existing_paths(sources: &[Source]) -> Result<Vec<PathBuf>, VaultError> {
-    let mut paths = Vec::new();
-    for source in sources {
-        if let Source::Path(path) | Source::Assembled(Assembled { name: path, .. }) = source {
-            paths.push(roots::absolute(path).map_err(|error| VaultError::local("find", path, error))?);
-        }
-    }
-    let streams = sources.len() - paths.len();
-    let assembled = sources.iter().any(|source| matches!(source, Source::Assembled(_)));
-    let request = |what: &str, hint: &str| VaultError::Request { what: what.to_owned(), hint: Some(hint.to_owned()) };
-    if sources.is_empty() {
-        return Err(request("there is nothing to back up", "name at least one file or directory"));
-    }
-    if sources.iter().any(|source| matches!(source, Source::Archive(_))) && sources.len() > 1 {
-        return Err(request("an archive has a snapshot of its own", "import one after the other"));
-    }
-    if assembled && sources.len() > 1 {
-        return Err(request(
-            "a data directory has a snapshot of its own",
-            "back the other sources up in a snapshot of theirs",
-        ));
-    }
-    if streams > 0 && !paths.is_empty() {
-        return Err(request("paths and streams cannot share a snapshot", "back them up one after the other"));
-    }
-    if streams == 0 && !paths.iter().any(|path| path.symlink_metadata().is_ok()) {
-        let first = paths.first().map(|path| path.display().to_string()).unwrap_or_default();
-        return Err(request(&format!("{first} does not exist"), "check the path"));
-    }
-    Ok(paths)
 }
 
 /// Where the last state of these paths of this node is kept.

@@ -17,7 +17,7 @@ use crate::codec::sign::SigningSecret;
 use crate::repo::Repository;
 use crate::repo::crypt::Sealer;
 use crate::repo::error::RepoError;
-use crate::repo::format::BLOCK_BYTES;
+use crate::repo::format::{BLOCK_BYTES, BLOCK_BYTES_MAX};
 use crate::repo::index::Index;
 use crate::repo::pack::writer::{OpenBlock, PackWriter, WrittenPack};
 use crate::repo::pack::{BlockCodec, ChunkInfo, PackTable};
@@ -154,8 +154,10 @@ impl<'a> ChunkStore<'a> {
     }
 
     /// The id of a chunk; the chunk is stored unless the repository or this backup has it. If it did not fit any
-    /// more, the full block is returned to be given to [`store_block`](Self::store_block), here or elsewhere.
+    /// more, the full block is returned to be given to [`store_block`](Self::store_block), here or elsewhere. A chunk
+    /// no reader would take is an error.
     pub fn add(&self, lane: Lane, filler: &mut Filler, chunk: &[u8]) -> Result<(ChunkId, Option<Filler>), RepoError> {
+        bounded(lane, chunk.len())?;
         let id = self.stream(lane).key.id(chunk);
         if !self.claim(&id)? {
             return Ok((id, None));
@@ -334,6 +336,15 @@ fn pack_bytes(packs: u64) -> u64 {
     (16 << 20) << doublings
 }
 
+/// Better no snapshot than one that nobody can read.
+fn bounded(lane: Lane, bytes: usize) -> Result<(), RepoError> {
+    let what = match lane {
+        Lane::Data | Lane::Private => "a chunk of a file",
+        Lane::Trees => "a part of a directory",
+    };
+    if bytes > BLOCK_BYTES_MAX { Err(RepoError::TooLarge { what, bytes }) } else { Ok(()) }
+}
+
 fn no_compressor(error: std::io::Error) -> RepoError {
     RepoError::Local { action: "start", what: "a compressor".to_owned(), why: error.to_string() }
 }
@@ -363,5 +374,27 @@ impl TreeSink for TreeChunks<'_, '_> {
             self.store.store_block(Lane::Trees, full)?;
         }
         Ok(id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::repo::index::IndexOptions;
+    use crate::repo::index::testing::Fixture;
+
+    #[test]
+    fn what_no_reader_would_take_is_not_stored() {
+        let (fixture, cache) = (Fixture::new(1), tempfile::tempdir().unwrap());
+        let options = IndexOptions::new(cache.path());
+        let progress = crate::base::progress::Silent;
+        let index = Index::open_with(&fixture.repository, options, &progress, &Default::default()).unwrap();
+        let sealer = fixture.sealer();
+        let (full, _publisher) = crossbeam_channel::bounded(1);
+        let store = ChunkStore::new(&fixture.repository, &index, &sealer, NodeId::from_bytes([1; 16]), full);
+        let mut filler = store.filler(Lane::Trees);
+        assert!(store.add(Lane::Trees, &mut filler, &vec![0; BLOCK_BYTES_MAX]).is_ok());
+        let refused = store.add(Lane::Trees, &mut filler, &vec![0; BLOCK_BYTES_MAX + 1]).err().unwrap();
+        assert!(matches!(refused, RepoError::TooLarge { what: "a part of a directory", .. }), "{refused}");
     }
 }

@@ -7,20 +7,19 @@ use crate::base::cancel::Cancel;
 use crate::sys::patient::Patient;
 use crate::sys::process::without_secrets;
 use crate::vault::VaultError;
-use crate::vault::backup::Source;
 use crate::vault::backup::grafts::{StreamKind, StreamSink};
+use crate::vault::backup::input::Stream;
 
-/// Reads one stream to its end; sources that are none are passed over.
-pub fn read(source: &Source, sink: &mut dyn StreamSink, cancel: &Cancel) -> Result<(), VaultError> {
+/// Reads one stream to its end.
+pub fn read(source: &Stream<'_>, sink: &mut dyn StreamSink, cancel: &Cancel) -> Result<(), VaultError> {
     match source {
-        Source::Stdin { name } => {
+        Stream::Stdin { name } => {
             let stdin = std::io::stdin();
             let mut input = Patient::new(stdin.as_fd(), cancel);
             sink.store(&[name], StreamKind::Plain, &mut input)?;
             Ok(())
         }
-        Source::Command { name, command } => run(name, command, sink, cancel),
-        Source::Path(_) | Source::Assembled(_) | Source::Archive(_) | Source::Attended(_) => Ok(()),
+        Stream::Command { name, command } => run(name, command, sink, cancel),
     }
 }
 

@@ -70,10 +70,14 @@ impl Member {
         Self::new(name, EntryType::Link)
     }
 
-    /// A file with holes. Programs that do not know the form unpack map and data under the made-up name.
+    /// A file with holes. Programs that do not know the form unpack map and data under the made-up name, which is the
+    /// one GNU tar makes up: beside the file's own place, and another one for each file.
     pub fn sparse(name: &[u8], size: u64) -> Self {
-        let mut member = Self::new(b"GNUSparseFile.0/member", EntryType::Regular);
-        member.binary = std::str::from_utf8(name).is_err();
+        let at = name.iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
+        let made_up = [&name[..at], b"GNUSparseFile.0/", &name[at..]].concat();
+        let mut member = Self::new(&made_up, EntryType::Regular);
+        // Behind `path`: of the two names the last one counts for programs that know both.
+        member.binary |= std::str::from_utf8(name).is_err();
         member.record(b"GNU.sparse.major", b"1");
         member.record(b"GNU.sparse.minor", b"0");
         member.record(b"GNU.sparse.name", name);
@@ -244,6 +248,25 @@ mod tests {
             let told: usize = std::str::from_utf8(&record[..digits]).unwrap().parse().unwrap();
             assert_eq!(told, record.len());
         }
+    }
+
+    #[test]
+    fn a_file_with_holes_has_a_made_up_name_of_its_own() {
+        let made_up = |name: &[u8]| {
+            let mut member = Member::sparse(name, 1);
+            member.size(0);
+            let bytes = member.into_bytes();
+            let mut archive = tar::Archive::new(bytes.as_slice());
+            let entry = archive.entries().unwrap().next().unwrap().unwrap();
+            entry.path_bytes().into_owned()
+        };
+        assert_eq!(made_up(b"dss/db/a.mv.db"), b"dss/db/GNUSparseFile.0/a.mv.db");
+        assert_eq!(made_up(b"a"), b"GNUSparseFile.0/a");
+        let long = [b"d".repeat(120), b"/a".to_vec()].concat();
+        assert_eq!(made_up(&long), [b"d".repeat(120), b"/GNUSparseFile.0/a".to_vec()].concat());
+        let bytes = Member::sparse(&long, 0).into_bytes();
+        let text = String::from_utf8_lossy(&bytes);
+        assert!(text.find(" path=").unwrap() < text.find(" GNU.sparse.name=").unwrap());
     }
 
     #[test]

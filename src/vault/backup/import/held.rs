@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::repo::tree::Entry;
+use crate::repo::tree::{Entry, Owner};
 use crate::vault::archive::name;
 use crate::vault::backup::fragments::ends_shared;
 
@@ -13,6 +13,8 @@ const HELD_BYTES_MAX: usize = 64 << 20;
 /// What holding a file and a directory costs besides their bytes, about.
 const FILE_COST: usize = 640;
 const FOLDER_COST: usize = 800;
+/// What an attribute costs besides its bytes.
+const PAIR_COST: usize = 48;
 
 /// A small file.
 pub struct Small {
@@ -28,6 +30,21 @@ pub struct Small {
 
 /// Names of a directory, in order: small files, and others behind whose names a shared chunk ends.
 pub type Folder = BTreeMap<Vec<u8>, Option<Box<Small>>>;
+
+impl Small {
+    /// Bytes it holds of what the archive decides the length of.
+    fn bytes(&self) -> usize {
+        let Owner { user, group, .. } = &self.entry.owner;
+        let names = [user, group].map(|name| name.as_ref().map_or(0, String::len));
+        let attributes = self.entry.xattrs.iter().flatten().map(|pair| pair.name.len() + pair.value.len() + PAIR_COST);
+        self.path.len() + self.content.len() + names.iter().sum::<usize>() + attributes.sum::<usize>()
+    }
+}
+
+/// What a name of a directory costs.
+fn cost(name: &[u8], small: Option<&Small>) -> usize {
+    FILE_COST + name.len() + small.map_or(0, Small::bytes)
+}
 
 struct Waiting {
     names: Folder,
@@ -52,25 +69,24 @@ impl Default for Held {
 impl Held {
     /// Holds a small file; one that was held under the same path goes.
     pub fn hold(&mut self, small: Small) {
-        let cost = small.content.len() + FILE_COST;
-        self.put(&small.path.clone(), Some(Box::new(small)), cost);
+        self.put(&small.path.clone(), Some(Box::new(small)));
     }
 
     /// Something else stands at a path, in the place of what may have been held there.
     pub fn pass(&mut self, path: &[u8]) {
         let (folder, name) = name::split(path);
         if ends_shared(name) {
-            self.put(path, None, FILE_COST);
+            self.put(path, None);
         } else if let Some(waiting) = self.folders.get_mut(folder)
-            && let Some(Some(small)) = waiting.names.remove(name)
+            && let Some(before) = waiting.names.remove(name)
         {
-            let cost = small.content.len() + FILE_COST + name.len();
-            waiting.bytes -= cost;
-            self.bytes -= cost;
+            let freed = cost(name, before.as_deref());
+            waiting.bytes -= freed;
+            self.bytes -= freed;
         }
     }
 
-    fn put(&mut self, path: &[u8], small: Option<Box<Small>>, cost: usize) {
+    fn put(&mut self, path: &[u8], small: Option<Box<Small>>) {
         let (folder, name) = name::split(path);
         self.moves += 1;
         if !self.folders.contains_key(folder) {
@@ -80,11 +96,11 @@ impl Held {
         }
         let Some(waiting) = self.folders.get_mut(folder) else { return };
         waiting.touched = self.moves;
-        let cost = cost + name.len();
+        let cost_now = cost(name, small.as_deref());
         let before = waiting.names.insert(name.to_vec(), small);
-        let freed = before.map_or(0, |before| before.map_or(0, |small| small.content.len()) + FILE_COST + name.len());
-        waiting.bytes = waiting.bytes + cost - freed;
-        self.bytes = self.bytes + cost - freed;
+        let freed = before.map_or(0, |before| cost(name, before.as_deref()));
+        waiting.bytes = waiting.bytes + cost_now - freed;
+        self.bytes = self.bytes + cost_now - freed;
     }
 
     /// Takes a file out: it gets another name, and files with several names share nothing.
@@ -92,13 +108,13 @@ impl Held {
         let (folder, name) = name::split(path);
         let waiting = self.folders.get_mut(folder)?;
         let small = waiting.names.get_mut(name)?.take()?;
-        waiting.bytes -= small.content.len();
-        self.bytes -= small.content.len();
-        if !ends_shared(name) {
+        let stays = ends_shared(name);
+        let freed = if stays { small.bytes() } else { cost(name, Some(&small)) };
+        if !stays {
             waiting.names.remove(name);
-            waiting.bytes -= FILE_COST + name.len();
-            self.bytes -= FILE_COST + name.len();
         }
+        waiting.bytes -= freed;
+        self.bytes -= freed;
         Some(*small)
     }
 
@@ -140,7 +156,7 @@ impl Held {
 mod tests {
     use super::*;
     use crate::base::clock::Timestamp;
-    use crate::repo::tree::{EntryKind, Owner};
+    use crate::repo::tree::{EntryKind, XattrPair};
 
     fn small(path: &str, bytes: usize) -> Small {
         let owner = Owner { uid: 0, gid: 0, user: None, group: None };
@@ -177,6 +193,19 @@ mod tests {
         let names: Vec<Vec<&[u8]>> = given_up.iter().map(|folder| folder.keys().map(Vec::as_slice).collect()).collect();
         assert_eq!(names, [vec![b"2".as_slice(), b"3"], vec![b"1"]]);
         assert!(held.take(b"a/c/4").is_some());
+    }
+
+    #[test]
+    fn everything_an_archive_can_make_long_counts() {
+        let mut long = small("a/1", 100);
+        long.entry.xattrs = Some(vec![XattrPair { name: b"user.a".to_vec(), value: vec![0; 60_000] }]);
+        long.entry.owner.user = Some("x".repeat(250));
+        let mut held = held(1 << 20, &[]);
+        held.hold(long);
+        assert!(held.bytes > 60_250);
+        held.hold(small(&"deep/".repeat(10_000), 100));
+        assert!(held.bytes > 60_250 + 50_000);
+        assert!(held.take(b"a/1").is_some() && held.bytes < 120_000);
     }
 
     #[test]

@@ -43,7 +43,7 @@ struct Resolver<'p> {
 
 impl Resolver<'_> {
     fn take(&mut self, record: Record) -> std::io::Result<()> {
-        let Some(noted) = Noted::decode(&record.value) else { return Ok(()) };
+        let noted = Noted::decode(&record.value)?;
         if self.here.as_ref().is_none_or(|here| here.key != record.key) {
             self.end()?;
         }

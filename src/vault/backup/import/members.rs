@@ -1,6 +1,5 @@
 //! From members to records: content is read and cut as it streams by, all else is written down to be sorted.
 
-use std::collections::HashMap;
 use std::io::Read;
 
 use crate::base::id::ChunkId;
@@ -10,6 +9,7 @@ use crate::repo::tree::{Entry, EntryKind, FileContent, Owner};
 use crate::sys::sorter::Sorter;
 use crate::vault::archive::{Member, MemberKind, Opened, name};
 use crate::vault::backup::fragments::{FRAGMENT_BYTES_MAX, SHARED_BYTES_MAX, ends_shared};
+use crate::vault::backup::import::aliases::Aliases;
 use crate::vault::backup::import::held::{Folder, Held, Small};
 use crate::vault::backup::import::known::KnownFiles;
 use crate::vault::backup::import::record::{Noted, key_of};
@@ -19,10 +19,6 @@ use crate::vault::backup::problems::ProblemLog;
 use crate::vault::backup::store::{Filler, Lane};
 use crate::vault::{Context, VaultError};
 
-/// Hard links remembered, so that a link to a link is understood. GNU tar makes such only when an archive is added to.
-const LINKS_REMEMBERED: usize = 1 << 16;
-/// Bytes of attributes an entry can hold; more than any file system keeps.
-const XATTRS_BYTES_MAX: usize = 2 << 20;
 /// What the kernel allows for a link's text.
 const TARGET_BYTES_MAX: usize = 4096;
 
@@ -35,8 +31,7 @@ pub struct Importer<'r, 'a> {
     held: Held,
     known: KnownFiles,
     sorter: Sorter,
-    /// Where a hard link leads in the end, and the number of the member that made it.
-    links: HashMap<Vec<u8>, (Vec<u8>, u64)>,
+    aliases: Aliases,
     has_links: bool,
     members: u64,
     /// Files and bytes read.
@@ -70,7 +65,7 @@ impl<'r, 'a> Importer<'r, 'a> {
             held: Held::default(),
             known,
             sorter: Sorter::new(&context.folders.cache, SORTED_BYTES),
-            links: HashMap::new(),
+            aliases: Aliases::default(),
             has_links: false,
             members: 0,
             read: (0, 0),
@@ -90,7 +85,10 @@ impl<'r, 'a> Importer<'r, 'a> {
             }
         };
         self.members += 1;
-        self.links.remove(&path);
+        self.aliases.forget(&path);
+        if member.kind != MemberKind::HardLink {
+            member.troubles.iter().for_each(|trouble| self.problems.note(&path, trouble, true));
+        }
         match member.kind {
             MemberKind::HardLink => self.link(path, target),
             MemberKind::File if is_small(&member) => {
@@ -126,10 +124,6 @@ impl<'r, 'a> Importer<'r, 'a> {
             let is_root = member.kind == MemberKind::Directory;
             return if is_root { Ok(None) } else { Err("it stands in the place of the root".to_owned()) };
         }
-        let xattrs: usize = member.xattrs.iter().map(|pair| pair.name.len() + pair.value.len()).sum();
-        if xattrs > XATTRS_BYTES_MAX {
-            return Err("it has more extended attributes than can be kept".to_owned());
-        }
         match member.kind {
             MemberKind::HardLink => {
                 let target = place(&member.target)?.filter(|target| !target.is_empty());
@@ -152,14 +146,12 @@ impl<'r, 'a> Importer<'r, 'a> {
             self.own_chunk(small)?;
         }
         let order = self.members;
-        let (target, made) = self.links.get(&target).cloned().unwrap_or((target, order));
+        let (target, made) = self.aliases.find(&target).unwrap_or((target, order));
         self.has_links = true;
         self.held.pass(&path);
         self.note(&path, order, &Noted::Link)?;
         self.note(&target, made, &Noted::Wanted { path: path.clone(), order })?;
-        if self.links.len() < LINKS_REMEMBERED {
-            self.links.insert(path, (target, made));
-        }
+        self.aliases.remember(path, target, made);
         Ok(())
     }
 

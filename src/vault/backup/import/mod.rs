@@ -4,6 +4,7 @@
 //! they share chunks as the walk would make them (`docs/decisions/0009-importing-archives.md`). What is known of each
 //! member goes through an external sort by path; the trees are written from there when the archive has ended.
 
+mod aliases;
 mod held;
 mod known;
 mod links;
@@ -15,7 +16,7 @@ use std::path::PathBuf;
 
 use crate::repo::index::Index;
 use crate::repo::snapshot::{Counts, Imported, Manifest, Member};
-use crate::vault::archive::{name, open};
+use crate::vault::archive::{name, open, survey};
 use crate::vault::backup::import::known::KnownFiles;
 use crate::vault::backup::import::members::Importer;
 use crate::vault::backup::item::{Reading, Stop};
@@ -34,6 +35,22 @@ pub struct Archive {
     pub layout: Layout,
     /// Kinds and names of its parts, for the manifest.
     pub members: Vec<Member>,
+    /// What is in it, where it was read to its end already: a dry run does not read it again.
+    pub counted: Option<Counts>,
+}
+
+impl Archive {
+    /// What is in it, and what a snapshot would say of it.
+    pub fn look(&self, context: Context<'_>) -> Result<(Counts, Imported), VaultError> {
+        let counts = match self.counted {
+            Some(counts) => Some(counts),
+            None => {
+                let wanted = survey::Wanted { keep: &|_| false, is_enough: &|_| false };
+                survey::run(&self.path, &wanted, context)?.counts()
+            }
+        };
+        Ok((counts.unwrap_or_default(), open(&self.path, context.cancel)?.origin()))
+    }
 }
 
 /// Where the members of an archive stand in a snapshot.
@@ -81,13 +98,8 @@ pub fn read(
     context: Context<'_>,
 ) -> Result<Gathered, VaultError> {
     let known = KnownFiles::of(before, reading.store, index, context)?;
-    let mut opened = open(&archive.path)?;
-    let imported = Imported {
-        archive: archive.path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-        packing: opened.packing.word().to_owned(),
-        bytes: opened.bytes,
-        modified: opened.modified,
-    };
+    let mut opened = open(&archive.path, context.cancel)?;
+    let imported = opened.origin();
     let (sorter, has_links, read) = pipeline::with_spread(reading, Lane::Data, |spread| {
         let mut importer = Importer::new(archive, reading, spread, known, problems, context);
         while let Some(member) = opened.next_member()? {

@@ -1,5 +1,7 @@
 //! What is written down of each member until the trees are made.
 
+use std::io;
+
 use crate::repo::tree::Entry;
 use crate::repo::tree::writer::encode_entry;
 
@@ -33,17 +35,29 @@ impl Noted {
         }
     }
 
-    /// From bytes; they come from this process, so nothing but failing memory makes them wrong.
-    pub fn decode(bytes: &[u8]) -> Option<Self> {
-        let (kind, rest) = bytes.split_first()?;
+    /// From bytes. They come from this process by way of a file: what cannot be read back is a broken disk or memory,
+    /// and never left out in silence.
+    pub fn decode(bytes: &[u8]) -> io::Result<Self> {
+        let bad = || io::Error::new(io::ErrorKind::InvalidData, "a record does not read back as it was written");
+        let (kind, rest) = bytes.split_first().ok_or_else(bad)?;
         match *kind {
-            ENTRY => minicbor::decode(rest).ok().map(|entry| Self::Entry(Box::new(entry))),
-            LINK => Some(Self::Link),
+            ENTRY => minicbor::decode(rest).map(|entry| Self::Entry(Box::new(entry))).map_err(|_| bad()),
+            LINK => Ok(Self::Link),
             WANTED => {
-                let (order, path) = rest.split_first_chunk()?;
-                Some(Self::Wanted { path: path.to_vec(), order: u64::from_be_bytes(*order) })
+                let (order, path) = rest.split_first_chunk().ok_or_else(bad)?;
+                Ok(Self::Wanted { path: path.to_vec(), order: u64::from_be_bytes(*order) })
             }
-            _ => None,
+            _ => Err(bad()),
+        }
+    }
+
+    /// The same where links have found their places, so that entries are all there is.
+    pub fn decode_entry(bytes: &[u8]) -> io::Result<Box<Entry>> {
+        match Self::decode(bytes)? {
+            Self::Entry(entry) => Ok(entry),
+            Self::Link | Self::Wanted { .. } => {
+                Err(io::Error::new(io::ErrorKind::InvalidData, "a record is of another kind than was written"))
+            }
         }
     }
 }
@@ -75,6 +89,9 @@ mod tests {
         for noted in [Noted::Link, Noted::Wanted { path: b"a/b".to_vec(), order: 7 }] {
             assert_eq!(Noted::decode(&noted.encode()).unwrap(), noted);
         }
-        assert!(Noted::decode(b"").is_none() && Noted::decode(b"\x02\0").is_none() && Noted::decode(b"\x09").is_none());
+        for bad in [b"".as_slice(), b"\x02\0", b"\x09", b"\0\xff"] {
+            assert_eq!(Noted::decode(bad).unwrap_err().kind(), io::ErrorKind::InvalidData, "{bad:?}");
+        }
+        assert!(Noted::decode_entry(&Noted::Link.encode()).is_err());
     }
 }

@@ -6,7 +6,7 @@ use crate::repo::RepoError;
 use crate::repo::snapshot::Counts;
 use crate::repo::tree::writer::{DirectoryWriter, encode_entry};
 use crate::repo::tree::{Entry, EntryKind, Owner};
-use crate::sys::sorter::{Record, Sorted};
+use crate::sys::sorter::Sorted;
 use crate::vault::backup::import::record::{Noted, path_of};
 use crate::vault::backup::problems::ProblemLog;
 use crate::vault::backup::store::{ChunkStore, TreeChunks};
@@ -41,7 +41,8 @@ pub fn build(
             continue;
         }
         let has_children = next.as_ref().is_some_and(|next| is_below(&next.key, &record.key));
-        builder.take(record, has_children)?;
+        let entry = Noted::decode_entry(&record.value).map_err(local)?;
+        builder.take(record.key, entry, has_children)?;
     }
     builder.finish()
 }
@@ -75,9 +76,7 @@ struct Builder<'s, 'a> {
 }
 
 impl Builder<'_, '_> {
-    fn take(&mut self, record: Record, has_children: bool) -> Result<(), RepoError> {
-        let Some(Noted::Entry(mut entry)) = Noted::decode(&record.value) else { return Ok(()) };
-        let key = record.key;
+    fn take(&mut self, key: Vec<u8>, mut entry: Box<Entry>, has_children: bool) -> Result<(), RepoError> {
         self.leave(&key)?;
         self.enter_above(&key, &entry)?;
         let name = key.iter().rposition(|&byte| byte == 0).map_or(key.as_slice(), |at| &key[at + 1..]);
