@@ -69,6 +69,46 @@ impl Deflater {
     }
 }
 
+/// Compresses content that has one manner for long stretches, as tables have: every sixteenth input is compressed
+/// thoroughly and quickly, and what follows in the way that did better. Columns of hashes and numbers are up to a fifth smaller
+/// *and* twice as quick at the quickest level; text is an eighth smaller at the thorough one (decision 0003).
+pub struct TryingDeflater {
+    thorough: Deflater,
+    quick: Deflater,
+    prefers_quick: bool,
+    until_trial: u32,
+    other: Vec<u8>,
+}
+
+impl TryingDeflater {
+    /// Inputs between two trials.
+    const STRETCH: u32 = 15;
+
+    /// One that tries this level and the quickest.
+    pub fn new(level: i32) -> io::Result<Self> {
+        let (thorough, quick) = (Deflater::new(level)?, Deflater::new(1)?);
+        Ok(Self { thorough, quick, prefers_quick: false, until_trial: 0, other: Vec::new() })
+    }
+
+    /// As [`Deflater::deflate`].
+    pub fn deflate(&mut self, input: &[u8], output: &mut Vec<u8>) -> bool {
+        if self.until_trial > 0 {
+            self.until_trial -= 1;
+            let preferred = if self.prefers_quick { &mut self.quick } else { &mut self.thorough };
+            return preferred.deflate(input, output);
+        }
+        self.until_trial = Self::STRETCH;
+        let shrunk = self.thorough.deflate(input, output);
+        let quickly = self.quick.deflate(input, &mut self.other);
+        // A hundredth of size is not worth twice the time.
+        self.prefers_quick = quickly && (!shrunk || self.other.len() <= output.len() + output.len() / 100);
+        if quickly && (!shrunk || self.other.len() < output.len()) {
+            std::mem::swap(output, &mut self.other);
+        }
+        shrunk || quickly
+    }
+}
+
 /// Expands with a reused context; make one for each thread.
 pub struct Inflater(Decompressor<'static>);
 
@@ -136,6 +176,38 @@ impl<W: Write> Write for Zstd<W> {
 mod tests {
     use super::*;
     use crate::base::random::{Entropy, SeededEntropy};
+
+    #[test]
+    fn what_does_better_on_one_input_is_used_for_the_next_ones() {
+        let hashes: Vec<u8> = (0..1u64 << 15).flat_map(|i| format!("{i}\t{}\n", blake_like(i)).into_bytes()).collect();
+        let words: Vec<u8> = (0..1u64 << 16)
+            .flat_map(|i| {
+                format!(
+                    "the state of job {} of project {} is {}; ",
+                    i % 977,
+                    i % 37,
+                    ["done", "failed"][(i % 2) as usize]
+                )
+                .into_bytes()
+            })
+            .collect();
+        for (input, prefers_quick) in [(&hashes, true), (&words, false)] {
+            let (mut deflater, mut frame, mut back) = (TryingDeflater::new(3).unwrap(), Vec::new(), Vec::new());
+            for _ in 0..40 {
+                assert!(deflater.deflate(input, &mut frame));
+                Inflater::new().unwrap().inflate(&frame, input.len(), &mut back).unwrap();
+                assert_eq!(&back, input);
+            }
+            assert_eq!(deflater.prefers_quick, prefers_quick);
+        }
+    }
+
+    /// Hexadecimal digits that do not repeat.
+    fn blake_like(seed: u64) -> String {
+        let mut bytes = [0; 16];
+        SeededEntropy::new(seed).fill(&mut bytes);
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
 
     #[test]
     fn text_shrinks_and_comes_back() {

@@ -18,6 +18,7 @@ use crate::postgres::session::Session;
 use crate::postgres::survey::{self, Survey};
 use crate::postgres::{DUMP, FACTS, FOLDER, GLOBALS};
 use crate::repo::snapshot::{DatabaseRecord, Member};
+use crate::sys::ahead::Ahead;
 use crate::vault::VaultError;
 use crate::vault::backup::{StreamKind, StreamSink};
 
@@ -213,11 +214,10 @@ impl Prepared {
         let snapshot = held.snapshot.clone();
         let dumped = DumpOptions { scope: scope.clone(), snapshot, large_objects, lock_wait: options.lock_wait };
         let mut dump = Dump::of_database(&self.client, address, access, &dumped, cancel)?;
-        let stored = sink.store(
-            &[FOLDER, &self.name, DUMP],
-            StreamKind::Database { expected: self.survey.expected_bytes() },
-            &mut dump,
-        );
+        let (path, how) =
+            ([FOLDER, &*self.name, DUMP], StreamKind::Database { expected: self.survey.expected_bytes() });
+        // `pg_dump` and its server must not wait while we cut and hash.
+        let stored = Ahead::during(&mut dump, |ahead| sink.store(&path, how, ahead));
         let bytes = match stored {
             Err(VaultError::Interrupted) => return Err(PgError::Interrupted),
             stored => stored?,

@@ -64,7 +64,7 @@ impl RepositoryConfig {
     /// Default length from which on a file is large.
     pub const LARGE_FROM: u64 = 64 << 20;
     /// Default sizes of the `database` class.
-    pub const DATABASE: ChunkSizes = ChunkSizes { min: 2 << 10, average: 8 << 10, max: 64 << 10 };
+    pub const DATABASE: ChunkSizes = ChunkSizes { min: 1 << 10, average: 4 << 10, max: 32 << 10 };
 
     /// Whether the values can be worked with: bounds of every field, and nothing newer than this program.
     fn check(&self, name: &ObjectName) -> Result<SigningPublic, RepoError> {

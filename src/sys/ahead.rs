@@ -21,12 +21,26 @@ impl Ahead {
     /// Begins to read.
     pub fn start(source: Box<dyn Read + Send>) -> io::Result<Self> {
         let (sender, blocks) = sync_channel(BLOCKS_AHEAD);
-        std::thread::Builder::new().name("read-ahead".to_owned()).spawn(move || pump(source, &sender))?;
-        Ok(Self { blocks, current: Vec::new(), used: 0, ended: false })
+        let mut source = source;
+        std::thread::Builder::new().name("read-ahead".to_owned()).spawn(move || pump(&mut *source, &sender))?;
+        Ok(Self::of(blocks))
+    }
+
+    /// Gives `work` a source that is read ahead meanwhile; returns when both have ended.
+    pub fn during<T>(source: &mut (dyn Read + Send), work: impl FnOnce(&mut Self) -> T) -> T {
+        let (sender, blocks) = sync_channel(BLOCKS_AHEAD);
+        std::thread::scope(|threads| {
+            threads.spawn(move || pump(source, &sender));
+            work(&mut Self::of(blocks))
+        })
+    }
+
+    fn of(blocks: Receiver<io::Result<Vec<u8>>>) -> Self {
+        Self { blocks, current: Vec::new(), used: 0, ended: false }
     }
 }
 
-fn pump(mut source: Box<dyn Read + Send>, sender: &SyncSender<io::Result<Vec<u8>>>) {
+fn pump(source: &mut dyn Read, sender: &SyncSender<io::Result<Vec<u8>>>) {
     loop {
         let mut block = vec![0; BLOCK_BYTES];
         let mut filled = 0;
@@ -97,6 +111,16 @@ mod tests {
             self.0 -= count;
             Ok(count)
         }
+    }
+
+    #[test]
+    fn work_that_ends_early_ends_the_reading_too() {
+        let mut endless = io::repeat(7);
+        let first = Ahead::during(&mut endless, |ahead| {
+            let mut byte = [0];
+            ahead.read_exact(&mut byte).map(|()| byte[0])
+        });
+        assert_eq!(first.unwrap(), 7);
     }
 
     #[test]

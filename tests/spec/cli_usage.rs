@@ -133,14 +133,13 @@ fn how_a_move_is_made_does_not_make_a_restore_one() {
 fn options_of_a_node_are_refused_where_there_is_none() {
     let desk = Desk::with_repository();
     desk.write("src/a", b"a");
-    let options: [&[&str]; 9] = [
+    let options: [&[&str]; 8] = [
         &["--freeze-command", "true", "--thaw-command", "true"],
         &["--rolling"],
         &["--jobs", "ignore"],
         &["--consistency", "auto"],
         &["--max-downtime", "1m"],
         &["--dss-key-file", "key"],
-        &["--database", "none"],
         &["--exclude-class", "logs"],
         &["--preset", "full"],
     ];
@@ -150,6 +149,8 @@ fn options_of_a_node_are_refused_where_there_is_none() {
             assert!(done.err.contains(&format!("error: `{}` is for a DSS node", option[0])), "{more:?}: {}", done.err);
         }
     }
+    let database = desk.run(&["backup", "src", "--database", "none"]).expect_code(2);
+    assert!(database.err.contains("`--database` is for databases"), "{}", database.err);
     let mut with_key_in_environment = desk.command(&["backup", "-q", "src"]);
     Done::of(with_key_in_environment.env("DSSVAULT_DSS_KEY_FILE", "key")).expect_code(0);
 }

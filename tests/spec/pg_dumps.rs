@@ -153,6 +153,19 @@ fn the_plain_stream_is_what_pg_restore_reads() {
 }
 
 #[test]
+fn a_compressed_dump_among_files_is_warned_about_and_a_plain_one_is_not() {
+    let (server, desk) = (Server::start(), Desk::with_repository());
+    furnish(&server, 1);
+    for (name, level) in [("bad.dump", "6"), ("good.dump", "0")] {
+        let dump = server.client("pg_dump", "gov").args(["-Fc", "-Z", level]).output().unwrap();
+        desk.write(&format!("src/{name}"), &dump.stdout);
+    }
+    let done = desk.run(&["backup", &desk.text("src")]).expect_code(0);
+    assert!(done.err.contains("bad.dump") && done.err.contains("pg_dump --compress=0"), "{}", done.err);
+    assert!(!done.err.contains("good.dump"), "{}", done.err);
+}
+
+#[test]
 fn several_databases_are_held_at_their_moments_before_the_first_is_dumped() {
     let (server, desk) = (Server::start(), Desk::with_repository());
     for name in ["a", "b"] {

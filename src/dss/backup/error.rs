@@ -110,7 +110,11 @@ impl Hint for NodeError {
                     .to_owned(),
             ),
             Self::Unclear { .. } => Some("run as root to see more, or choose `--consistency live`".to_owned()),
-            Self::Database(cause) => cause.hint(),
+            Self::Database(PgError::Interrupted) => None,
+            Self::Database(cause) => {
+                let hint = cause.hint().map(|hint| format!("{hint}; ")).unwrap_or_default();
+                Some(format!("{hint}`--database none` backs the node up without it, and says so in the snapshot"))
+            }
             Self::NotRolling { .. } => Some("leave `--rolling` out".to_owned()),
             Self::Nested { .. } => Some("put the repository on another volume".to_owned()),
             Self::HalfExchanged { snapshot, .. } => Some(format!(

@@ -177,6 +177,10 @@ impl<'s, 'a> Assembler<'s, 'a> {
     ) -> Result<Option<(Vec<u8>, Fingerprint)>, Stop> {
         let (mut entry, stat, torn) = match self.outcomes.next()? {
             Outcome::Read(entry, stat) => (entry, stat, false),
+            Outcome::Advised(entry, stat, advice) => {
+                self.problems.note(&join(&job.path, name), advice, false);
+                (entry, stat, false)
+            }
             Outcome::Torn(entry, stat) => {
                 self.problems.note(&join(&job.path, name), "it changed while it was read", false);
                 (entry, stat, true)

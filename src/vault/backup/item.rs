@@ -16,6 +16,7 @@ use crate::sys::listing::{Dir, open_file};
 use crate::sys::meta::{
     FileKind, Names, Stat, Xattr, data_extents, fstat, lstat_at, readlink_at, xattrs_of, xattrs_of_fd,
 };
+use crate::vault::backup::advice;
 use crate::vault::backup::chunkers::Chunkers;
 use crate::vault::backup::fragments::{FRAGMENT_BYTES_MAX, Fragments, ends_shared};
 use crate::vault::backup::source::{ExtentReader, FdReader, fill, rewind};
@@ -46,6 +47,8 @@ impl Item {
 pub enum Outcome {
     /// Its entry (a directory's `tree` is still open), and the attributes it was made from.
     Read(Box<Entry>, Stat),
+    /// The same, and something is to be said of its content.
+    Advised(Box<Entry>, Stat, &'static str),
     /// The same, but it changed while it was read: what is stored may be a mixture.
     Torn(Box<Entry>, Stat),
     /// It was gone when its turn came.
@@ -94,6 +97,8 @@ pub struct Reader<'r, 'a> {
     filler: Filler,
     window: Vec<u8>,
     fragments: Fragments,
+    /// What is to be said of the file that is being read.
+    advice: Option<&'static str>,
     /// Runs the storing of a full block, here or on another thread.
     spread: &'r dyn Fn(Filler) -> Result<(), RepoError>,
 }
@@ -108,7 +113,15 @@ impl<'r, 'a> Reader<'r, 'a> {
         window: Vec<u8>,
         spread: &'r dyn Fn(Filler) -> Result<(), RepoError>,
     ) -> Self {
-        Self { reading, lane, filler: reading.store.filler(lane), window, fragments: Fragments::default(), spread }
+        Self {
+            reading,
+            lane,
+            filler: reading.store.filler(lane),
+            window,
+            fragments: Fragments::default(),
+            advice: None,
+            spread,
+        }
     }
 
     /// What cuts the repository's files.
@@ -195,6 +208,7 @@ impl<'r, 'a> Reader<'r, 'a> {
             }
             opened => opened?,
         };
+        self.advice = None;
         let mut before = fstat(&file)?;
         if before.kind != FileKind::File {
             return Ok(self.read_other(item, before));
@@ -209,7 +223,11 @@ impl<'r, 'a> Reader<'r, 'a> {
                 let mut entry = self.entry(item, &before);
                 (entry.content, entry.size, entry.xattrs) = (content, size, xattrs);
                 let read = Box::new(entry);
-                return Ok(if quiet { Outcome::Read(read, before) } else { Outcome::Torn(read, before) });
+                return Ok(match self.advice.take() {
+                    _ if !quiet => Outcome::Torn(read, before),
+                    Some(advice) => Outcome::Advised(read, before, advice),
+                    None => Outcome::Read(read, before),
+                });
             }
             self.fragments.take_back(content.as_ref());
             rewind(&file)?;
@@ -285,6 +303,9 @@ impl<'r, 'a> Reader<'r, 'a> {
         let (mut filled, mut total, mut ended) = (0, 0, false);
         while !ended {
             ended = fill(source, window, &mut filled)?;
+            if total == 0 {
+                self.advice = advice::on_content(&window[..filled]);
+            }
             let mut at = 0;
             while at < filled
                 && let Some(length) = chunker.cut(&window[at..filled], ended)

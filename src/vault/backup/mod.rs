@@ -1,5 +1,6 @@
 //! Backing up: walk, compare, read, cut, store, commit (`docs/architecture.md`, "The way of a backup").
 
+mod advice;
 mod assemble;
 mod batch;
 mod chunkers;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender};
 
 use crate::base::id::{ChunkId, NodeId, PackId};
-use crate::codec::compress::Deflater;
+use crate::codec::compress::{Deflater, TryingDeflater};
 use crate::codec::seal::TAG_BYTES;
 use crate::codec::sign::SigningSecret;
 use crate::repo::Repository;
@@ -95,6 +95,8 @@ pub struct ChunkStore<'a> {
     /// Ids this backup has taken and that the index does not know yet.
     claims: Vec<Mutex<HashSet<ChunkId>>>,
     deflaters: Mutex<Vec<Deflater>>,
+    /// For databases.
+    trying: Mutex<Vec<TryingDeflater>>,
     /// Empty buffers for reuse.
     spares: Mutex<Vec<Filler>>,
     full: Sender<Option<PackWriter>>,
@@ -130,6 +132,7 @@ impl<'a> ChunkStore<'a> {
             trees: stream(Content::Tree, IdOwner::Node(node)),
             claims: (0..CLAIM_SHARDS).map(|_| Mutex::default()).collect(),
             deflaters: Mutex::default(),
+            trying: Mutex::default(),
             spares: Mutex::default(),
             full,
             unlisted: Mutex::new(Unlisted { packs: Vec::new(), chunks: 0, since: Instant::now() }),
@@ -186,12 +189,7 @@ impl<'a> ChunkStore<'a> {
             return Ok(());
         }
         let raw_bytes = raw.len() as u32;
-        let mut deflater = match lock(&self.deflaters).pop() {
-            Some(deflater) => deflater,
-            None => Deflater::new(ZSTD_LEVEL).map_err(no_compressor)?,
-        };
-        let shrunk = deflater.deflate(&raw, &mut packed);
-        lock(&self.deflaters).push(deflater);
+        let shrunk = self.deflate(lane, &raw, &mut packed)?;
         let (codec, bytes) = if shrunk { (BlockCodec::Zstd, &mut packed) } else { (BlockCodec::Raw, &mut raw) };
         let block = OpenBlock { codec, raw_bytes, bytes: std::mem::take(bytes), chunks };
         *bytes = self.append(self.stream(lane), block)?;
@@ -199,6 +197,21 @@ impl<'a> ChunkStore<'a> {
         packed.clear();
         lock(&self.spares).push(Filler { bytes: raw, chunks: Vec::new(), packed });
         Ok(())
+    }
+
+    fn deflate(&self, lane: Lane, raw: &[u8], packed: &mut Vec<u8>) -> Result<bool, RepoError> {
+        if lane == Lane::Private {
+            let idle = lock(&self.trying).pop();
+            let mut deflater = idle.map_or_else(|| TryingDeflater::new(ZSTD_LEVEL), Ok).map_err(no_compressor)?;
+            let shrunk = deflater.deflate(raw, packed);
+            lock(&self.trying).push(deflater);
+            return Ok(shrunk);
+        }
+        let idle = lock(&self.deflaters).pop();
+        let mut deflater = idle.map_or_else(|| Deflater::new(ZSTD_LEVEL), Ok).map_err(no_compressor)?;
+        let shrunk = deflater.deflate(raw, packed);
+        lock(&self.deflaters).push(deflater);
+        Ok(shrunk)
     }
 
     fn append(&self, stream: &Stream, block: OpenBlock) -> Result<Vec<u8>, RepoError> {
