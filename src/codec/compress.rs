@@ -179,7 +179,8 @@ mod tests {
 
     #[test]
     fn what_does_better_on_one_input_is_used_for_the_next_ones() {
-        let hashes: Vec<u8> = (0..1u64 << 15).flat_map(|i| format!("{i}\t{}\n", blake_like(i)).into_bytes()).collect();
+        let field = |i: u64| format!("{{\"k\": \"field_{}\", \"v\": \"{}\"}}, ", i % 25, blake_like(i)).into_bytes();
+        let hashes: Vec<u8> = (0..1u64 << 14).flat_map(field).collect();
         let words: Vec<u8> = (0..1u64 << 16)
             .flat_map(|i| {
                 format!(
