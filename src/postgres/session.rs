@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
 
@@ -18,6 +19,8 @@ use crate::sys::process;
 
 /// Written by `psql` behind each answer. An answer is one line of JSON and cannot look like it.
 const END: &str = "dssvault-end-of-answer";
+/// How long the client may take to end by itself.
+const LEAVE: Duration = Duration::from_secs(2);
 /// Longer answers are refused: catalogues of a hundred thousand tables have some ten MiB.
 const ANSWER_BYTES_MAX: usize = 256 << 20;
 
@@ -113,8 +116,13 @@ impl<'c> Session<'c> {
 
 impl Drop for Session<'_> {
     fn drop(&mut self) {
+        // At the end of its input it takes its leave of the server, which else would note a broken connection.
         self.input = None;
-        // A client that waits for its server would be waited for without end.
+        let since = Instant::now();
+        while since.elapsed() < LEAVE && matches!(self.child.try_wait(), Ok(None)) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        // One that waits for its server would be waited for without end.
         process::kill_group(&mut self.child);
     }
 }

@@ -174,6 +174,7 @@ fn several_databases_are_held_at_their_moments_before_the_first_is_dumped() {
     }
     desk.run(&["backup", "--database", &server.url("a"), "--database", &server.url("b")]).expect_code(0);
     let log = server.log();
+    assert!(!log.contains("unexpected EOF") && !log.contains("Connection reset"), "whoever asked took leave: {log}");
     let at = |text: &str, nth: usize| log.match_indices(text).nth(nth).map(|(at, _)| at).unwrap();
     assert!(at("pg_export_snapshot", 1) < at("COPY public.t", 0), "the second is held before the first is read");
     let databases = snapshots(&desk)[0]["databases"].clone();

@@ -310,7 +310,7 @@ fn run_node(path: &Path, args: Args, session: &Session) -> Result<Outcome, CliEr
         session.output.warn(&text::printable(warning.as_bytes()));
     }
     let unhealthy = report.backup.manifest.dss.as_ref().is_some_and(|dss| dss.unhealthy.is_some());
-    let view = BackupView::new(report.backup);
+    let view = BackupView::new(report.backup).with_expected(report.would_dump);
     session.output.report(&view)?;
     Ok(match (unhealthy, view.lacks_files()) {
         (true, _) => Outcome::Unhealthy,
@@ -322,7 +322,7 @@ fn run_node(path: &Path, args: Args, session: &Session) -> Result<Outcome, CliEr
 /// Backs databases up in a snapshot of their own.
 fn run_databases(args: Args, session: &Session) -> Result<Outcome, CliError> {
     refuse_node_options(session, "only databases were named")?;
-    let (requests, how) = (args.databases.requests()?, args.databases.options());
+    let (requests, how, dry_run) = (args.databases.requests()?, args.databases.options(), args.dry_run);
     let options = args.options()?;
     let opened = session.open()?;
     let reporter = session.reporter();
@@ -330,7 +330,8 @@ fn run_databases(args: Args, session: &Session) -> Result<Outcome, CliError> {
     let mut databases = Databases::prepare(requests, how, &session.cancel)?;
     let report = postgres::steward::run(&opened.repository, &mut databases, &options, context)?;
     reporter.finish();
-    session.output.report(&BackupView::new(report))?;
+    let expected = if dry_run { databases.expected() } else { Vec::new() };
+    session.output.report(&BackupView::new(report).with_expected(expected))?;
     Ok(Outcome::Clean)
 }
 

@@ -35,9 +35,18 @@ pub struct BackupView {
     consistency: Consistency,
     dss: Option<Box<NodeRecord>>,
     databases: Vec<DatabaseRecord>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    would_dump: Vec<Expected>,
     excluded: Excluded,
     problem_count: u64,
     problems: Vec<Problem>,
+}
+
+/// A database that would be dumped, and what its tables occupy on the server.
+#[derive(Debug, Serialize)]
+struct Expected {
+    name: String,
+    bytes: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -79,10 +88,17 @@ impl BackupView {
             consistency: manifest.consistency,
             dss: manifest.dss,
             databases: manifest.databases.unwrap_or_default(),
+            would_dump: Vec::new(),
             excluded: manifest.exclusions.into(),
             problem_count: manifest.problem_count,
             problems: manifest.problems,
         }
+    }
+
+    /// With the databases a dry run would dump.
+    pub fn with_expected(self, expected: Vec<(String, u64)>) -> Self {
+        let would_dump = expected.into_iter().map(|(name, bytes)| Expected { name, bytes }).collect();
+        Self { would_dump, ..self }
     }
 
     /// Whether the snapshot lacks content that should be in it.
@@ -158,6 +174,10 @@ impl View for BackupView {
         }
         for database in &self.databases {
             line("database", dumped(database));
+        }
+        for database in &self.would_dump {
+            let name = printable(database.name.as_bytes());
+            line("database", format!("{name} would be dumped: {} on its server", ByteCount(database.bytes)));
         }
         let seen = format!("{} in {}", ByteCount(self.total_bytes_processed), count(self.total_files_processed));
         line("files", format!("{seen} files, {}", counted(self.dirs, "directory", "directories")));

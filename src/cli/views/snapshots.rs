@@ -93,6 +93,14 @@ impl SnapshotView {
     }
 }
 
+impl SnapshotView {
+    /// How it was read, in a word. A dump shows one moment, whatever goes on around it.
+    fn how_read(&self) -> &'static str {
+        let only_dumps = self.dss.is_none() && !self.databases.is_empty();
+        if only_dumps { "dump" } else { how_read(self.consistency) }
+    }
+}
+
 /// All snapshots that were asked for, oldest first.
 #[derive(Debug, Serialize)]
 #[serde(transparent)]
@@ -140,7 +148,7 @@ impl View for SnapshotsView {
                 snapshot.short_id.clone(),
                 snapshot.time.local(),
                 text::printable(snapshot.node.label.as_bytes()),
-                how_read(snapshot.consistency).to_owned(),
+                snapshot.how_read().to_owned(),
                 text::count(summary.total_files_processed),
                 ByteCount(summary.total_bytes_processed).to_string(),
                 ByteCount(summary.data_added_packed).to_string(),

@@ -92,6 +92,8 @@ pub struct NodeReport {
     pub evidence: Evidence,
     /// What should be known, as sentences.
     pub warnings: Vec<String>,
+    /// Databases a dry run would dump, and the bytes of their tables.
+    pub would_dump: Vec<(String, u64)>,
 }
 
 /// Backs a node up. Unless the error says otherwise, the node runs afterwards if it ran before.
@@ -157,7 +159,8 @@ pub fn run(
     if !dry_run {
         warnings.extend(subject.record.caveats.iter().cloned());
     }
-    Ok(NodeReport { backup, evidence, warnings })
+    let would_dump = if dry_run { subject.databases.borrow().expected() } else { Vec::new() };
+    Ok(NodeReport { backup, evidence, warnings, would_dump })
 }
 
 /// One backup at work.
