@@ -231,6 +231,13 @@ fn a_node_that_moves_says_what_becomes_of_its_database() {
     server.sql("postgres", "CREATE DATABASE moved OWNER gov_owner");
     let map = format!("gov={}", server.far_url("gov_owner", "moved"));
     let more = ["--databases", "restore", "--database-map", &map];
+    // Something fails after the database was put back: the same command goes on, and does not stumble over it.
+    let installer = node.kit("14.2.2").join("installer.sh");
+    let whole = fs::read(&installer).unwrap();
+    fs::write(&installer, "#!/bin/sh\nexit 1\n").unwrap();
+    desk.run(&[&arguments[..], &more].concat()).expect_code(1);
+    assert_eq!(server.sql("moved", "SELECT count(*) FROM dss.gov_items"), "512");
+    fs::write(&installer, whole).unwrap();
     desk.run(&[&arguments[..], &more].concat()).expect_code(0);
     assert_eq!(server.sql("moved", "SELECT count(*) FROM dss.gov_items"), "512");
     let now = fs::read_to_string(there.join("config/dip.properties")).unwrap();

@@ -97,8 +97,11 @@ impl Attended<'_> {
         Ok(())
     }
 
-    /// A node that did not answer an earlier run may do so by now.
+    /// A node that did not answer an earlier run may do so by now. The server of a drill went with its run.
     fn is_asked_again(&self, step: &Step, progress: &Progress) -> bool {
+        if step.act == Act::Databases && progress.plan.drill {
+            return progress.state(plan::STOP) != Some(State::Done);
+        }
         let did_not_answer = matches!(progress.healthy, Some(Err(_)));
         step.act == Act::Start && did_not_answer && progress.state(plan::STOP) != Some(State::Done)
     }

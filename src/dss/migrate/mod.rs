@@ -163,6 +163,9 @@ pub fn run(
     if let Some(name) = unknown {
         return Err(MigrateError::NoStep { name: name.clone() });
     }
+    if progress.state(plan::DATABASES) != Some(State::Done) {
+        databases.iter().try_for_each(Ready::is_free).map_err(RestoreError::from)?;
+    }
     if options.dry_run {
         let Progress { plan, states, kept, healthy, .. } = progress;
         return Ok(MigrateReport { plan, states, resumed, files: None, kept, healthy });

@@ -19,6 +19,8 @@ use crate::dss::migrate::{Wish, conditions};
 
 /// Name of the step that brings the files back; those before it are for the administrator.
 pub const RESTORE: &str = "restore";
+/// Name of the step that puts databases back.
+pub const DATABASES: &str = "databases";
 /// Name of the step that runs the installer.
 pub const ATTACH: &str = "attach";
 
@@ -77,7 +79,7 @@ impl Draft<'_> {
         steps.push(Step::new(RESTORE, says, Act::Restore));
         if !wish.databases.is_empty() {
             let told: Vec<&str> = wish.databases.iter().map(|one| one.says.as_str()).collect();
-            steps.push(Step::new("databases", told.join("; "), Act::Databases));
+            steps.push(Step::new(DATABASES, told.join("; "), Act::Databases));
         }
         let settings = self.settings();
         if !settings.is_empty() {

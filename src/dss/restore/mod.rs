@@ -122,6 +122,9 @@ pub fn run(
     if options.start {
         ready::startable(&place, record, instance.as_ref(), runs)?;
     }
+    if unfinished.is_none() {
+        databases.iter().try_for_each(Ready::is_free)?;
+    }
     let mut report = PristineReport {
         steps: steps(&place, there.is_some(), runs, unfinished.is_some(), room, options, databases),
         data_dir: place.data_dir.clone(),

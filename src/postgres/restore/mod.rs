@@ -105,6 +105,8 @@ pub struct Ready<'a> {
     client: Client,
     script: Script,
     no_owner: bool,
+    /// What is there and in the way: the first of it, and how many more.
+    occupied: Option<(String, usize)>,
     /// What should be known, as sentences.
     pub warnings: Vec<String>,
 }
@@ -174,16 +176,14 @@ impl<'a> Ready<'a> {
         let mut warnings: Vec<String> =
             record.caveats.iter().map(|caveat| format!("of the dump {}: {caveat}", record.name)).collect();
         version(record, &facts, &there, options, &label, &mut warnings)?;
-        if !options.clean {
-            empty(&there, &facts, &label)?;
-        }
+        let occupied = if options.clean { None } else { occupied(&there, &facts) };
         if !options.no_owner {
             owners(record, &facts, &mut session, &label)?;
         }
         let script = Script::new(&facts, &there, target.schema.clone(), options.clean, &label)?;
         drop(session);
         let no_owner = options.no_owner;
-        Ok(Self { stored, record, facts, client: client.clone(), target, script, no_owner, warnings })
+        Ok(Self { stored, record, facts, client: client.clone(), target, script, no_owner, occupied, warnings })
     }
 
     /// The programs it is put back with.
@@ -225,8 +225,19 @@ impl<'a> Ready<'a> {
         }
     }
 
+    /// Whether nothing is in the way. An earlier run may have put it back already, which is for the caller to know.
+    pub fn is_free(&self) -> Result<(), PgError> {
+        match &self.occupied {
+            None => Ok(()),
+            Some((first, others)) => {
+                Err(PgError::NotEmpty { database: self.target.address.label(), first: first.clone(), others: *others })
+            }
+        }
+    }
+
     /// Puts it back, whole or not at all.
     pub fn restore(&self) -> Result<Restored, PgError> {
+        self.is_free()?;
         let begun = Instant::now();
         pipe::run(self)?;
         let cancel = self.stored.context.cancel;
@@ -273,16 +284,14 @@ fn version(
     Ok(())
 }
 
-fn empty(there: &Survey, facts: &DatabaseFacts, label: &str) -> Result<(), PgError> {
-    let full = |first: String, others: usize| Err(PgError::NotEmpty { database: label.to_owned(), first, others });
+/// What would be in the way of the dump.
+fn occupied(there: &Survey, facts: &DatabaseFacts) -> Option<(String, usize)> {
     if let Some(first) = there.relations.first() {
-        return full(format!("{}.{}", first.schema, first.name), there.relations.len() - 1);
+        return Some((format!("{}.{}", first.schema, first.name), there.relations.len() - 1));
     }
     // They have numbers, not names, and those of a copy are those of the original.
-    if facts.has_large_objects && facts.server.large_objects > 0 && there.server.large_objects > 0 {
-        return full(format!("{} large objects", there.server.large_objects), 0);
-    }
-    Ok(())
+    let both_have = facts.has_large_objects && facts.server.large_objects > 0 && there.server.large_objects > 0;
+    both_have.then(|| (format!("{} large objects", there.server.large_objects), 0))
 }
 
 /// Whoever owns something must be there to own it again.
