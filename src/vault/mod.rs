@@ -10,6 +10,7 @@ pub mod error;
 pub mod init;
 pub mod keys;
 pub mod restore;
+pub mod retention;
 pub mod stats;
 
 pub use context::Context;

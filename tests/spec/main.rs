@@ -116,6 +116,8 @@ mod restore_damage;
 mod restore_existing;
 mod restore_hostile;
 mod restore_options;
+mod retention_cases;
+mod retention_goldens;
 mod roundtrip_property;
 mod small_files;
 mod storage_conformance;
