@@ -14,6 +14,7 @@ mod lists;
 mod output;
 mod progress;
 mod prompt;
+mod retention;
 mod session;
 mod signals;
 mod snapshot;

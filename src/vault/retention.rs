@@ -75,9 +75,12 @@ fn judge_group(group: &[&Candidate], terms: &Terms, now: Timestamp) -> Vec<Judge
         group.iter().map(|snapshot| snapshot.standing(terms.guards.max_drift, now)).collect();
     let mut contest = Contest::new(group, &standings, terms);
     let judge = |(at, snapshot): (usize, &&Candidate)| {
-        let (mut kept, lost) = contest.place(at, snapshot, standings[at]);
+        let (mut kept, mut lost) = contest.place(at, snapshot, standings[at]);
         kept.extend(terms.policy.tags.iter().filter(|tags| snapshot.has_all(tags)).cloned().map(Why::Tagged));
         kept.extend(snapshot.held_pin(now).cloned().map(Why::Pinned));
+        if lost.is_empty() {
+            lost.push(Loss::Untagged);
+        }
         let verdict = if kept.is_empty() { Verdict::Drop(lost) } else { Verdict::Keep(kept) };
         Judged { id: snapshot.id, node: snapshot.node, time: snapshot.time, standing: standings[at], verdict }
     };

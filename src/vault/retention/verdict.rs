@@ -35,7 +35,7 @@ impl Judged {
 pub enum Verdict {
     /// For each of these reasons.
     Keep(Vec<Why>),
-    /// Because no rule keeps it: what it lost by, rule for rule.
+    /// Because no rule keeps it: what it lost by, rule for rule; never empty.
     Drop(Vec<Loss>),
 }
 
@@ -63,7 +63,7 @@ pub enum Why {
     LastGood,
 }
 
-/// Why a rule does not keep a snapshot.
+/// Why a snapshot is not kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Loss {
     /// This one is newer in the same period.
@@ -72,6 +72,10 @@ pub enum Loss {
     Enough(Rule),
     /// It is too old.
     TooOld(Rule),
+    /// Only tags keep, and it has none of them.
+    Untagged,
+    /// It was named to be forgotten.
+    Named,
 }
 
 impl Why {
@@ -95,6 +99,8 @@ impl Loss {
             Self::Newer(..) => "newer",
             Self::Enough(_) => "enough",
             Self::TooOld(_) => "too_old",
+            Self::Untagged => "untagged",
+            Self::Named => "named",
         }
     }
 }
@@ -120,6 +126,8 @@ impl fmt::Display for Loss {
             Self::Enough(Rule { period, extent: Extent::Count(count) }) => write!(f, "{period}: beyond {count}"),
             Self::Enough(rule) => write!(f, "{rule}: enough"),
             Self::TooOld(rule) => write!(f, "{rule}: older"),
+            Self::Untagged => f.write_str("none of the tags"),
+            Self::Named => f.write_str("named"),
         }
     }
 }
