@@ -4,6 +4,8 @@ use std::fs::{self, File};
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
+use dssvault::base::clock::{Clock, SystemClock, Timestamp};
+
 use crate::cli_fixture::Desk;
 
 const DAY: u64 = 86_400;
@@ -15,11 +17,15 @@ fn find(folder: PathBuf, name: &str) -> Option<PathBuf> {
         .find_map(|path| if path.is_dir() { find(path, name) } else { path.ends_with(name).then_some(path) })
 }
 
+fn now() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(SystemClock.now().seconds as u64)
+}
+
 /// Daily snapshots, each received by the store on its day; their ids, oldest first.
 fn history(days: u64) -> (Desk, Vec<String>) {
     let desk = Desk::with_repository();
     desk.write("src/a", b"a");
-    let newest = SystemTime::now() - Duration::from_secs(3600);
+    let newest = now() - Duration::from_secs(3600);
     let ids = (0..days).rev().map(|back| backup(&desk, newest - Duration::from_secs(back * DAY))).collect();
     (desk, ids)
 }
@@ -27,7 +33,7 @@ fn history(days: u64) -> (Desk, Vec<String>) {
 /// A snapshot of that moment, received by the store at once.
 fn backup(desk: &Desk, moment: SystemTime) -> String {
     let seconds = moment.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs() as i64;
-    let time = dssvault::base::clock::Timestamp { seconds, nanos: 0 }.to_string();
+    let time = Timestamp { seconds, nanos: 0 }.to_string();
     let source = desk.text("src");
     let summary =
         desk.run(&["backup", "--json", "-q", "--time", &time, &source]).expect_code(0).json_lines().pop().unwrap();
@@ -94,7 +100,7 @@ fn check_still_answers_for_what_was_forgotten() {
 fn a_backup_goes_on_when_its_parent_was_forgotten() {
     let (desk, all) = history(4);
     desk.run(&["forget", &all[3]]).expect_code(0);
-    let next = backup(&desk, SystemTime::now());
+    let next = backup(&desk, now());
     let shown = desk.run(&["snapshots", "--json"]).expect_code(0).json();
     assert_eq!(shown.as_array().unwrap().last().unwrap()["id"], next.as_str());
     desk.run(&["restore", "latest", "--target", &desk.text("back"), "--verify"]).expect_code(0);
@@ -124,9 +130,9 @@ fn snapshots_with_made_up_dates_push_nothing_out() {
     let (desk, all) = history(4);
     let garbage: Vec<String> = (0..3)
         .map(|back| {
-            let id = backup(&desk, SystemTime::now() - Duration::from_secs(back * DAY + 60));
+            let id = backup(&desk, now() - Duration::from_secs(back * DAY + 60));
             let stored = find(desk.path("vault/snapshots"), &id).unwrap();
-            let received = SystemTime::now() + Duration::from_secs(30 * DAY);
+            let received = now() + Duration::from_secs(30 * DAY);
             File::options().write(true).open(stored).unwrap().set_modified(received).unwrap();
             id
         })
