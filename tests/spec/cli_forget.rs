@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::path::PathBuf;
+use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 
 use dssvault::base::clock::{Clock, SystemClock, Timestamp};
@@ -211,4 +212,29 @@ fn command_lines_that_say_too_little_or_too_much_are_refused() {
     desk.run(&["undelete", "ffffffff"]).expect_code(1);
     desk.run(&["pin", &all[0]]).expect_code(2);
     assert_eq!(ids(&desk, &[]), all);
+}
+
+#[test]
+fn several_may_forget_pin_and_back_up_at_once() {
+    let (desk, all) = history(7);
+    let source = desk.text("src");
+    let calls: [&[&str]; 5] = [
+        &["forget", "--keep-last", "3", "--max-drop", "100%"],
+        &["forget", "--keep-last", "4", "--max-drop", "100%"],
+        &["pin", &all[0], "--reason", "case 4711"],
+        &["pin", &all[1], "--reason", "case 4712"],
+        &["backup", &source],
+    ];
+    let running: Vec<_> = calls.map(|call| desk.command(call).stdout(Stdio::null()).spawn().unwrap()).into();
+    let codes: Vec<i32> = running.into_iter().map(|mut child| child.wait().unwrap().code().unwrap()).collect();
+    assert_eq!((codes[0], codes[1], codes[4]), (0, 0, 0), "{codes:?}");
+    let shown = ids(&desk, &[]);
+    // Whoever was pinned first stays; whoever was forgotten first cannot be pinned.
+    for (pinned, id) in [(codes[2], &all[0]), (codes[3], &all[1])] {
+        assert_eq!(shown.contains(id), pinned == 0, "{codes:?}");
+        assert!(pinned == 0 || pinned == 1, "{codes:?}");
+    }
+    assert!(!shown.contains(&all[2]) && shown.contains(&all[6]), "{shown:?}");
+    assert_eq!(shown.len() + ids(&desk, &["--forgotten"]).len(), 8, "nobody is lost");
+    desk.run(&["check", "--read-data"]).expect_code(0);
 }

@@ -247,6 +247,14 @@ const CASES: &[Case] = &[
         keep: "ab",
     },
     Case {
+        says: "back-dated snapshots win no period from incomplete ones either",
+        zone: "UTC",
+        policy: "monthly 2",
+        snapshots: "a 2026-10-14T12:00:00Z partial\n b 2026-10-15T12:00:00Z partial\n c 2026-11-20T12:00:00Z partial\n\
+            x 2026-10-31T12:00:00Z seen 2026-11-22T00:00:00Z partial",
+        keep: "bcx",
+    },
+    Case {
         says: "with the guard down back-dated snapshots do push good ones out",
         zone: "UTC",
         policy: "monthly 3, drift none",

@@ -11,7 +11,7 @@ use crate::vault::{browse, pins};
 const EXAMPLES: &str = "\
 Examples:
   dssvault -r /srv/vault pin 1a2b3c4d --reason 'state before the merger'
-  dssvault -r /srv/vault pin latest --node design-prod --reason 'case 4711' --until 2036-12-31
+  dssvault -r /srv/vault pin latest --node prod --reason 'case 4711' --until 2036-12-31
 
 `dssvault snapshots` shows pins and their reasons.";
 
