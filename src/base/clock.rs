@@ -1,7 +1,11 @@
 //! Wall-clock time as data. Code asks a [`Clock`]; only [`SystemClock`] looks at the real one.
 
+mod civil;
+
 use std::fmt;
 use std::str::FromStr;
+
+pub use civil::{BadSpan, CalendarSpan, Civil};
 
 /// A moment, in whole seconds and nanoseconds since 1970-01-01 UTC. Ordered; may lie before 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]

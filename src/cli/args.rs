@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::cli::commands::{
-    backup, check, completions, demo, drill_database, dump, export, import_tar, init, inspect, key, ls, man, restore,
-    resume, snapshots, stats,
+    backup, check, completions, demo, drill_database, dump, export, forget, import_tar, init, inspect, key, ls, man,
+    pin, restore, resume, snapshots, stats, undelete,
 };
 use crate::cli::environment;
 use crate::cli::error::CliError;
@@ -95,6 +95,14 @@ pub enum Command {
     Export(export::Args),
     /// Turn archives of the documented cron script into snapshots
     ImportTar(import_tar::Args),
+    /// Take snapshots out of the history, by policy or by name
+    Forget(Box<forget::Args>),
+    /// Bring forgotten snapshots back
+    Undelete(undelete::Args),
+    /// Keep a snapshot, whatever any policy says
+    Pin(pin::Args),
+    /// Take the pin off a snapshot
+    Unpin(pin::UnpinArgs),
     /// Verify that everything needed is there and undamaged
     Check(check::Args),
     /// Show sizes and how well they deduplicate
@@ -130,6 +138,10 @@ impl Command {
             Self::Dump(args) => dump::run(args, session),
             Self::Export(args) => export::run(args, session),
             Self::ImportTar(args) => import_tar::run(args, session),
+            Self::Forget(args) => forget::run(*args, session),
+            Self::Undelete(args) => undelete::run(args, session),
+            Self::Pin(args) => pin::run(args, session),
+            Self::Unpin(args) => pin::run_unpin(args, session),
             Self::Check(args) => check::run(args, session),
             Self::Stats(args) => stats::run(args, session),
             Self::Inspect(args) => inspect::run(args, session),

@@ -182,6 +182,7 @@ fn code_of_vault(error: &VaultError) -> u8 {
         ) => WRONG_PASSWORD,
         VaultError::Repo(RepoError::Snapshot(SnapshotLookup::SeveralNodes(_))) => USAGE,
         VaultError::Request { .. } => USAGE,
+        VaultError::Guarded { .. } => REFUSED,
         VaultError::Interrupted | VaultError::Repo(RepoError::Interrupted) => INTERRUPTED,
         VaultError::Repo(_) | VaultError::Local { .. } | VaultError::NoSpace { .. } => FAILED,
         VaultError::Command { .. } | VaultError::Archive { .. } => FAILED,

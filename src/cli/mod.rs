@@ -15,6 +15,7 @@ mod lists;
 mod output;
 mod progress;
 mod prompt;
+mod retention;
 mod session;
 mod signals;
 mod sink;

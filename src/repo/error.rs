@@ -132,6 +132,12 @@ pub enum SnapshotLookup {
     /// Nothing matches.
     #[error("no snapshot matches `{0}`")]
     None(String),
+    /// None of those that were forgotten and not purged matches.
+    #[error("no forgotten snapshot matches `{0}`")]
+    NoneForgotten(String),
+    /// None of those that are pinned matches.
+    #[error("no pinned snapshot matches `{0}`")]
+    NonePinned(String),
     /// More than one matches.
     #[error("`{wanted}` matches several snapshots: {found}")]
     Several {
@@ -171,6 +177,7 @@ impl Hint for RepoError {
             }
             Self::TooNew { .. } => "install the current version of dssvault",
             Self::Snapshot(SnapshotLookup::SeveralNodes(_)) => "name the node with `--node LABEL` or `--host NAME`",
+            Self::Snapshot(SnapshotLookup::NoneForgotten(_)) => "`dssvault snapshots --forgotten` lists them",
             Self::Snapshot(_) => "`dssvault snapshots` lists what there is",
             Self::Local { .. } => "choose another place with `--cache-dir`, or mend its permissions",
             Self::TooLarge { .. } => {

@@ -6,11 +6,13 @@ mod walk;
 
 use crate::base::id::SnapshotId;
 use crate::base::object::ObjectName;
+use crate::repo::journal::State;
 use crate::repo::snapshot::{self, Manifest};
 use crate::repo::tree::{Entry, EntryKind};
 use crate::repo::{RepoError, Repository};
 use crate::vault::{Context, VaultError};
 
+pub use list::Seen;
 pub use walk::{Located, below, locate, open_index, verdicts};
 
 /// A committed snapshot.
@@ -21,6 +23,24 @@ pub struct Listed {
     /// Its manifest.
     #[serde(flatten)]
     pub manifest: Manifest,
+}
+
+/// Those that are shown, or those that were forgotten and can come back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    /// Neither forgotten nor purged.
+    Shown,
+    /// Forgotten, not purged.
+    Forgotten,
+}
+
+impl Which {
+    fn has(self, journal: &State, snapshot: &SnapshotId) -> bool {
+        match self {
+            Self::Shown => !journal.is_forgotten(snapshot),
+            Self::Forgotten => journal.forgotten.contains_key(snapshot),
+        }
+    }
 }
 
 /// Which snapshots count.
@@ -50,11 +70,18 @@ pub struct Listing {
     pub snapshots: Vec<Listed>,
     /// Object and reason, in order of name.
     pub unreadable: Vec<(String, String)>,
+    /// What the journal said: when a snapshot was forgotten, and why one is pinned.
+    pub journal: State,
 }
 
 /// Lists committed snapshots that match. Aborted and forgotten ones are left out.
 pub fn list(repository: &Repository, filter: &Filter) -> Result<Listing, VaultError> {
-    list::run(repository, filter)
+    list::run(repository, Which::Shown, filter)
+}
+
+/// Lists forgotten snapshots that match and whose data is still kept.
+pub fn list_forgotten(repository: &Repository, filter: &Filter) -> Result<Listing, VaultError> {
+    list::run(repository, Which::Forgotten, filter)
 }
 
 /// Calls `visit` with the name of every committed snapshot that is not forgotten, in order of id, and its manifest
@@ -63,7 +90,12 @@ pub fn each(
     repository: &Repository,
     mut visit: impl FnMut(ObjectName, Result<Manifest, RepoError>),
 ) -> Result<(), VaultError> {
-    list::each(repository, |_| true, |seen| visit(snapshot::name(&seen.id), seen.manifest))
+    each_seen(repository, |seen| visit(snapshot::name(&seen.id), seen.manifest)).map(|_| ())
+}
+
+/// The same with when the store received each. Gives the journal as it was read on the way.
+pub fn each_seen(repository: &Repository, visit: impl FnMut(Seen)) -> Result<State, VaultError> {
+    list::each(repository, Which::Shown, |_| true, visit)
 }
 
 /// Finds `ID-PREFIX`, `latest` or `latest~N` among those that match the filter.

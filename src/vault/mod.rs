@@ -7,9 +7,12 @@ pub mod check;
 pub mod context;
 pub mod dump;
 pub mod error;
+pub mod forget;
 pub mod init;
 pub mod keys;
+pub mod pins;
 pub mod restore;
+pub mod retention;
 pub mod stats;
 
 pub use context::Context;

@@ -12,12 +12,16 @@ const EXAMPLES: &str = "\
 Examples:
   dssvault -r /srv/vault snapshots
   dssvault -r /srv/vault snapshots --node design-prod --tag nightly
+  dssvault -r /srv/vault snapshots --forgotten         what `undelete` can bring back
   dssvault -r /srv/vault snapshots --json | jq -r '.[-1].id'";
 
 /// List snapshots, oldest first.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
+    /// List forgotten snapshots instead, whose data is still there
+    #[arg(long)]
+    forgotten: bool,
     #[command(flatten)]
     filter: FilterArgs,
 }
@@ -25,10 +29,15 @@ pub struct Args {
 /// Lists.
 pub fn run(args: Args, session: &Session) -> Result<Outcome, CliError> {
     let opened = session.open()?;
-    let listing = browse::list(&opened.repository, &args.filter.filter())?;
+    let filter = args.filter.filter();
+    let listing = if args.forgotten {
+        browse::list_forgotten(&opened.repository, &filter)?
+    } else {
+        browse::list(&opened.repository, &filter)?
+    };
     for (object, why) in &listing.unreadable {
         session.output.warn(&format!("{object} cannot be read: {}", text::printable(why.as_bytes())));
     }
-    session.output.show(&SnapshotsView::new(&listing.snapshots))?;
+    session.output.show(&SnapshotsView::new(&listing.snapshots, &listing.journal))?;
     Ok(Outcome::clean_if(listing.unreadable.is_empty()))
 }

@@ -8,6 +8,8 @@ use crate::base::size::ByteCount;
 use crate::cli::output::View;
 use crate::cli::table::{Column, Table};
 use crate::cli::text;
+use crate::repo::journal::Facts;
+use crate::repo::journal::entry::Pin;
 use crate::repo::snapshot::{Consistency, DatabaseRecord, Imported, NodeRecord};
 use crate::vault::browse::Listed;
 
@@ -30,6 +32,12 @@ pub struct SnapshotView {
     /// Dumps in it.
     databases: Vec<DatabaseRecord>,
     program_version: String,
+    /// Why it must be kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pin: Option<PinView>,
+    /// When it was forgotten.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    forgotten: Option<Timestamp>,
     summary: SummaryView,
 }
 
@@ -37,6 +45,23 @@ pub struct SnapshotView {
 struct NodeView {
     id: NodeId,
     label: String,
+}
+
+#[derive(Debug, Serialize)]
+struct PinView {
+    reason: String,
+    until: Option<Timestamp>,
+}
+
+impl PinView {
+    fn new(pin: &Pin) -> Self {
+        Self { reason: pin.note.clone(), until: pin.until }
+    }
+
+    fn text(&self) -> String {
+        let until = self.until.map_or(String::new(), |until| format!(" until {}", until.local()));
+        format!("(pinned{until}: {})", text::printable(self.reason.as_bytes()))
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -75,6 +100,8 @@ impl SnapshotView {
             imported: manifest.imported.clone(),
             databases: manifest.databases.clone().unwrap_or_default(),
             program_version: manifest.program.clone(),
+            pin: None,
+            forgotten: None,
             summary: SummaryView {
                 backup_start: manifest.time,
                 backup_end: manifest.ended,
@@ -107,9 +134,14 @@ impl SnapshotView {
 pub struct SnapshotsView(Vec<SnapshotView>);
 
 impl SnapshotsView {
-    /// The view of a listing.
-    pub fn new(listed: &[Listed]) -> Self {
-        Self(listed.iter().map(SnapshotView::new).collect())
+    /// The view of a listing and what the journal says of it.
+    pub fn new(listed: &[Listed], facts: &Facts) -> Self {
+        let view = |listed: &Listed| SnapshotView {
+            pin: facts.pins.get(&listed.id).map(PinView::new),
+            forgotten: facts.forgotten.get(&listed.id).map(|since| since.time),
+            ..SnapshotView::new(listed)
+        };
+        Self(listed.iter().map(view).collect())
     }
 }
 
@@ -142,8 +174,10 @@ impl View for SnapshotsView {
         for snapshot in &self.0 {
             let summary = &snapshot.summary;
             // Several paths make several lines of one row.
-            let paths: Vec<String> = snapshot.paths.iter().map(|path| text::printable(path.as_bytes())).collect();
-            let note = if summary.problem_count > 0 { "\n(with problems)" } else { "" };
+            let mut paths: Vec<String> = snapshot.paths.iter().map(|path| text::printable(path.as_bytes())).collect();
+            paths.extend((summary.problem_count > 0).then(|| "(with problems)".to_owned()));
+            paths.extend(snapshot.pin.as_ref().map(PinView::text));
+            paths.extend(snapshot.forgotten.map(|time| format!("(forgotten {})", time.local())));
             table.row([
                 snapshot.short_id.clone(),
                 snapshot.time.local(),
@@ -153,7 +187,7 @@ impl View for SnapshotsView {
                 ByteCount(summary.total_bytes_processed).to_string(),
                 ByteCount(summary.data_added_packed).to_string(),
                 text::printable(snapshot.tags.join(",").as_bytes()),
-                paths.join("\n") + note,
+                paths.join("\n"),
             ]);
         }
         format!("{}{}\n", table.text(), text::counted(self.0.len() as u64, "snapshot", "snapshots"))
@@ -207,7 +241,8 @@ pub(in crate::cli) mod tests {
             id: SnapshotId::from_bytes([byte; 16]),
             manifest: manifest(label, Timestamp::new(seconds, 0).unwrap()),
         };
-        SnapshotsView::new(&[listed(0xaa, "design", 1_763_795_700), listed(0xbb, "automation", 1_763_882_100)])
+        let listed = [listed(0xaa, "design", 1_763_795_700), listed(0xbb, "automation", 1_763_882_100)];
+        SnapshotsView::new(&listed, &Facts::default())
     }
 
     #[test]
@@ -223,8 +258,9 @@ pub(in crate::cli) mod tests {
 
     #[test]
     fn nothing_is_said_in_words() {
-        assert_eq!(SnapshotsView::new(&[]).text(), "no snapshots\n");
-        assert_eq!(serde_json::to_string(&SnapshotsView::new(&[])).unwrap(), "[]");
+        let none = SnapshotsView::new(&[], &Facts::default());
+        assert_eq!(none.text(), "no snapshots\n");
+        assert_eq!(serde_json::to_string(&none).unwrap(), "[]");
     }
 
     #[test]

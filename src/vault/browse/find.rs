@@ -8,7 +8,7 @@ use crate::repo::error::SnapshotLookup;
 use crate::repo::snapshot::{self, SnapshotRecord};
 use crate::repo::{RepoError, Repository};
 use crate::vault::VaultError;
-use crate::vault::browse::{Filter, Listed, list};
+use crate::vault::browse::{Filter, Listed, Which, list};
 
 /// Ids named when several match.
 const NAMED_MAX: usize = 8;
@@ -56,6 +56,7 @@ fn by_prefix(repository: &Repository, wanted: &str, prefix: &str, filter: &Filte
     let (mut found, mut unreadable) = (Vec::new(), Vec::new());
     list::each(
         repository,
+        Which::Shown,
         |stored| stored.id.to_string().starts_with(prefix),
         |seen| match seen.manifest {
             Ok(manifest) if filter.matches(&manifest) => found.push(seen.id),
@@ -93,6 +94,7 @@ fn latest(repository: &Repository, wanted: &str, before: usize, filter: &Filter)
     let mut unreadable: Vec<(Timestamp, RepoError)> = Vec::new();
     list::each(
         repository,
+        Which::Shown,
         |_| true,
         |seen| match seen.manifest {
             Ok(manifest) if filter.matches(&manifest) => {

@@ -4,11 +4,12 @@ use rayon::prelude::*;
 
 use crate::base::clock::Timestamp;
 use crate::base::id::SnapshotId;
+use crate::repo::journal::State;
 use crate::repo::snapshot::{self, Manifest, SnapshotRecord, StoredSnapshot};
 use crate::repo::{RepoError, Repository};
 use crate::storage::StorageError;
 use crate::vault::VaultError;
-use crate::vault::browse::{Filter, Listed, Listing};
+use crate::vault::browse::{Filter, Listed, Listing, Which};
 
 /// Manifests read before they are looked at: one may have megabytes of problems.
 const BATCH: usize = 64;
@@ -23,21 +24,23 @@ pub struct Seen {
     pub manifest: Result<Manifest, RepoError>,
 }
 
-/// Calls `visit` with every listed snapshot that `counts` and is neither aborted nor forgotten, in order of id.
+/// Calls `visit` with every listed snapshot of that kind that `counts` and is not aborted, in order of id. Gives the
+/// journal as it was read on the way.
 pub fn each(
     repository: &Repository,
+    which: Which,
     counts: impl Fn(&StoredSnapshot) -> bool,
     mut visit: impl FnMut(Seen),
-) -> Result<(), VaultError> {
+) -> Result<State, VaultError> {
     let mut stored = snapshot::list(repository)?;
     stored.retain(counts);
     let journal = repository.journal().load()?;
-    stored.retain(|stored| !journal.is_forgotten(&stored.id) && !journal.is_void(&stored.id));
+    stored.retain(|stored| which.has(&journal, &stored.id) && !journal.is_void(&stored.id));
     for batch in stored.chunks(BATCH) {
         let read: Vec<Option<Seen>> = batch.par_iter().map(|stored| read(repository, stored)).collect();
         read.into_iter().flatten().for_each(&mut visit);
     }
-    Ok(())
+    Ok(journal)
 }
 
 fn read(repository: &Repository, stored: &StoredSnapshot) -> Option<Seen> {
@@ -52,10 +55,11 @@ fn read(repository: &Repository, stored: &StoredSnapshot) -> Option<Seen> {
 }
 
 /// See [`super::list()`].
-pub fn run(repository: &Repository, filter: &Filter) -> Result<Listing, VaultError> {
-    let mut listing = Listing { snapshots: Vec::new(), unreadable: Vec::new() };
-    each(
+pub fn run(repository: &Repository, which: Which, filter: &Filter) -> Result<Listing, VaultError> {
+    let mut listing = Listing { snapshots: Vec::new(), unreadable: Vec::new(), journal: State::default() };
+    listing.journal = each(
         repository,
+        which,
         |_| true,
         |seen| match seen.manifest {
             Ok(mut manifest) if filter.matches(&manifest) => {

@@ -1,0 +1,183 @@
+//! Forgetting snapshots, by policy or by name, and bringing them back. Both are journal entries; no data goes.
+//!
+//! A decision holds for the state it was made on. If somebody else writes the journal first, everything is read again
+//! and decided again.
+
+mod survey;
+
+use std::collections::BTreeSet;
+
+use crate::base::clock::{CalendarSpan, Timestamp};
+use crate::base::id::SnapshotId;
+use crate::repo::error::SnapshotLookup;
+use crate::repo::journal::{Entry, State};
+use crate::repo::{RepoError, Repository};
+use crate::vault::browse::{self, Filter};
+use crate::vault::retention::{self, Breach, Decision, Guards, Judged, Loss, Simulation, Terms, Verdict};
+use crate::vault::{Context, VaultError};
+
+pub use survey::Survey;
+
+/// What forgetting did, or would do.
+#[derive(Debug)]
+pub struct ForgetReport {
+    /// Every snapshot that was judged. Of snapshots that were named: those alone.
+    pub judged: Vec<Judged>,
+    /// What was read.
+    pub survey: Survey,
+    /// Those that were forgotten just now; none in a dry run, or when a guard stands in the way.
+    pub forgotten: Vec<SnapshotId>,
+    /// The guard that stands in the way of all of it.
+    pub breach: Option<Breach>,
+}
+
+/// Forgets what a policy drops among the snapshots that match. With a guard in the way nothing is forgotten, and the
+/// report says so.
+pub fn by_policy(
+    repository: &Repository,
+    filter: &Filter,
+    terms: &Terms,
+    dry_run: bool,
+    context: Context<'_>,
+) -> Result<ForgetReport, VaultError> {
+    loop {
+        let survey = Survey::read(repository, filter)?;
+        let now = repository.seams.clock.now();
+        let Decision { judged, breach } = retention::decide(&survey.candidates, terms, now);
+        let dropped: Vec<SnapshotId> =
+            judged.iter().filter(|judged| !judged.is_kept()).map(|judged| judged.id).collect();
+        if dry_run || breach.is_some() || dropped.is_empty() {
+            return Ok(ForgetReport { judged, survey, forgotten: Vec::new(), breach });
+        }
+        if write(repository, &survey.journal, &dropped, context)? {
+            return Ok(ForgetReport { judged, survey, forgotten: dropped, breach });
+        }
+    }
+}
+
+/// Forgets snapshots named one by one: by the beginning of an id, `latest` or `latest~N`.
+pub fn named(
+    repository: &Repository,
+    wanted: &[String],
+    filter: &Filter,
+    guards: &Guards,
+    dry_run: bool,
+    context: Context<'_>,
+) -> Result<ForgetReport, VaultError> {
+    loop {
+        let ids = wanted
+            .iter()
+            .map(|wanted| browse::find(repository, wanted, filter).map(|listed| listed.id))
+            .collect::<Result<BTreeSet<SnapshotId>, VaultError>>()?;
+        // Guards look at all snapshots of a node, whatever the filter says.
+        let survey = Survey::read(repository, &Filter::default())?;
+        let now = repository.seams.clock.now();
+        retention::check_named(&survey.candidates, &ids, guards, now).map_err(refusal)?;
+        let judged = judge_named(&survey, &ids, guards, now);
+        let forgotten: Vec<SnapshotId> = judged.iter().map(|judged| judged.id).collect();
+        if dry_run || forgotten.is_empty() {
+            return Ok(ForgetReport { judged, survey, forgotten: Vec::new(), breach: None });
+        }
+        if write(repository, &survey.journal, &forgotten, context)? {
+            return Ok(ForgetReport { judged, survey, forgotten, breach: None });
+        }
+    }
+}
+
+fn judge_named(survey: &Survey, ids: &BTreeSet<SnapshotId>, guards: &Guards, now: Timestamp) -> Vec<Judged> {
+    let named = survey.candidates.iter().filter(|snapshot| ids.contains(&snapshot.id));
+    let judge = |snapshot: &retention::Candidate| Judged {
+        id: snapshot.id,
+        node: snapshot.node,
+        time: snapshot.time,
+        standing: snapshot.standing(guards.max_drift, now),
+        verdict: Verdict::Drop(vec![Loss::Named]),
+    };
+    named.map(judge).collect()
+}
+
+/// What the policy would keep of each node as time goes on.
+pub fn simulate(
+    repository: &Repository,
+    filter: &Filter,
+    terms: &Terms,
+    span: CalendarSpan,
+) -> Result<(Vec<Simulation>, Survey), VaultError> {
+    let survey = Survey::read(repository, filter)?;
+    let now = repository.seams.clock.now();
+    let drawn = retention::simulate(&survey.candidates, terms, now, span).ok_or_else(|| VaultError::Request {
+        what: format!("{span} from now is beyond the calendar"),
+        hint: Some("draw a shorter time, like `--simulate 400d`".to_owned()),
+    })?;
+    Ok((drawn, survey))
+}
+
+/// The error a guard makes.
+pub fn refusal(breach: Breach) -> VaultError {
+    VaultError::Guarded { what: breach.to_string(), hint: breach.hint() }
+}
+
+/// Writes that these are forgotten, if the journal is still as it was read. Pins that have ended are taken off first:
+/// the journal knows no clock, and refuses to forget what is pinned.
+fn write(
+    repository: &Repository,
+    read: &State,
+    dropped: &[SnapshotId],
+    context: Context<'_>,
+) -> Result<bool, VaultError> {
+    if context.cancel.is_requested() {
+        return Err(VaultError::Interrupted);
+    }
+    let ended: Vec<SnapshotId> = dropped.iter().filter(|id| read.pins.contains_key(id)).copied().collect();
+    let mut head = read.head;
+    if !ended.is_empty() {
+        match append_at(repository, head, Entry::Unpin(ended))? {
+            Some(next) => head = next,
+            None => return Ok(false),
+        }
+    }
+    Ok(append_at(repository, head, Entry::Forget(dropped.to_vec()))?.is_some())
+}
+
+/// Writes an entry right behind number `head`, or nothing if there is another one already. Gives its number.
+fn append_at(repository: &Repository, head: u64, entry: Entry) -> Result<Option<u64>, VaultError> {
+    let mut there = false;
+    let decide = |state: &State| {
+        there = state.head != head;
+        Ok((!there).then(|| entry.clone()))
+    };
+    let state = repository.journal().append(&repository.secrets, &*repository.seams.clock, decide)?;
+    Ok((!there).then_some(state.head))
+}
+
+/// Shows forgotten snapshots again: those whose id begins like that. Gives their ids.
+pub fn undelete(repository: &Repository, wanted: &[String]) -> Result<Vec<SnapshotId>, VaultError> {
+    let mut found = BTreeSet::new();
+    repository.journal().append(&repository.secrets, &*repository.seams.clock, |state| {
+        found = among(state.forgotten.keys(), wanted, SnapshotLookup::NoneForgotten)?;
+        Ok((!found.is_empty()).then(|| Entry::Undelete(found.iter().copied().collect())))
+    })?;
+    Ok(found.into_iter().collect())
+}
+
+/// The ids that begin like one of these texts; each text must fit exactly one.
+pub(super) fn among<'a>(
+    ids: impl Iterator<Item = &'a SnapshotId> + Clone,
+    wanted: &[String],
+    none: impl Fn(String) -> SnapshotLookup,
+) -> Result<BTreeSet<SnapshotId>, RepoError> {
+    let one = |wanted: &String| {
+        let prefix = wanted.to_ascii_lowercase();
+        let fits = |id: &&SnapshotId| !prefix.is_empty() && id.to_string().starts_with(&prefix);
+        let fitting: Vec<SnapshotId> = ids.clone().filter(fits).take(9).copied().collect();
+        match fitting.as_slice() {
+            [only] => Ok(*only),
+            [] => Err(RepoError::Snapshot(none(wanted.clone()))),
+            several => {
+                let found = several.iter().map(SnapshotId::to_string).collect::<Vec<_>>().join(", ");
+                Err(RepoError::Snapshot(SnapshotLookup::Several { wanted: wanted.clone(), found }))
+            }
+        }
+    };
+    wanted.iter().map(one).collect()
+}

@@ -1,0 +1,71 @@
+//! The snapshots a policy is applied to, as they are read.
+
+use std::collections::BTreeMap;
+
+use crate::base::clock::Timestamp;
+use crate::base::id::NodeId;
+use crate::repo::Repository;
+use crate::repo::journal::State;
+use crate::repo::snapshot::{self, Manifest};
+use crate::vault::VaultError;
+use crate::vault::browse::{self, Filter, Seen};
+use crate::vault::retention::Candidate;
+
+/// What there is.
+#[derive(Debug)]
+pub struct Survey {
+    /// Readable snapshots that match.
+    pub candidates: Vec<Candidate>,
+    /// The label of each node, as its newest snapshot has it.
+    pub labels: BTreeMap<NodeId, String>,
+    /// Object and reason: what cannot be read is not judged, and so never dropped.
+    pub unreadable: Vec<(String, String)>,
+    /// The journal all of this rests on.
+    pub journal: State,
+}
+
+impl Survey {
+    /// Reads all snapshots that match and are not forgotten.
+    pub fn read(repository: &Repository, filter: &Filter) -> Result<Self, VaultError> {
+        let (mut candidates, mut unreadable) = (Vec::new(), Vec::new());
+        let mut newest: BTreeMap<NodeId, (Timestamp, String)> = BTreeMap::new();
+        let journal = browse::each_seen(repository, |Seen { id, received, manifest }| match manifest {
+            Ok(manifest) if filter.matches(&manifest) => {
+                let label = newest.entry(manifest.node).or_default();
+                if label.0 <= manifest.time || label.1.is_empty() {
+                    *label = (manifest.time, manifest.label.clone());
+                }
+                candidates.push(Candidate {
+                    id,
+                    node: manifest.node,
+                    time: manifest.time,
+                    first_seen: received,
+                    complete: is_complete(&manifest),
+                    imported: manifest.imported.is_some(),
+                    paths: manifest.members.into_iter().map(|member| member.name).collect(),
+                    host: manifest.host,
+                    tags: manifest.tags,
+                    pin: None,
+                });
+            }
+            Ok(_) => {}
+            Err(error) => unreadable.push((snapshot::name(&id).to_string(), error.to_string())),
+        })?;
+        for candidate in &mut candidates {
+            candidate.pin = journal.pins.get(&candidate.id).cloned();
+        }
+        let labels = newest.into_iter().map(|(node, (_, label))| (node, label)).collect();
+        Ok(Self { candidates, labels, unreadable, journal })
+    }
+
+    /// The label of a node.
+    pub fn label(&self, node: &NodeId) -> &str {
+        self.labels.get(node).map_or("", String::as_str)
+    }
+}
+
+/// Whether the backup ended without exit code 3. Problems beyond those that are named count as losses.
+fn is_complete(manifest: &Manifest) -> bool {
+    let all_named = manifest.problem_count <= manifest.problems.len() as u64;
+    all_named && !manifest.problems.iter().any(|problem| problem.lost)
+}
