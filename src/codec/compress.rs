@@ -181,17 +181,7 @@ mod tests {
     fn what_does_better_on_one_input_is_used_for_the_next_ones() {
         let field = |i: u64| format!("{{\"k\": \"field_{}\", \"v\": \"{}\"}}, ", i % 25, blake_like(i)).into_bytes();
         let hashes: Vec<u8> = (0..1u64 << 14).flat_map(field).collect();
-        let words: Vec<u8> = (0..1u64 << 16)
-            .flat_map(|i| {
-                format!(
-                    "the state of job {} of project {} is {}; ",
-                    i % 977,
-                    i % 37,
-                    ["done", "failed"][(i % 2) as usize]
-                )
-                .into_bytes()
-            })
-            .collect();
+        let words = include_bytes!("../../docs/format.md").to_vec();
         for (input, prefers_quick) in [(&hashes, true), (&words, false)] {
             let (mut deflater, mut frame, mut back) = (TryingDeflater::new(3).unwrap(), Vec::new(), Vec::new());
             for _ in 0..40 {
