@@ -16,6 +16,11 @@ use crate::postgres::scope::Scope;
 use crate::sys::patient::Patient;
 use crate::sys::process;
 
+/// `pg_dump` writes a few KiB at a time, and waking up for each costs both sides more than reading it does. So after a
+/// read of less than this the pipe, which holds a MiB, is left alone for a moment.
+const LITTLE: usize = 128 << 10;
+const GATHER: Duration = Duration::from_millis(1);
+
 /// What is dumped.
 #[derive(Debug, Clone)]
 pub struct DumpOptions {
@@ -54,6 +59,8 @@ pub struct Dump<'c> {
     output: ChildStdout,
     errors: File,
     checker: Option<Checker>,
+    /// Whether the last read found little.
+    was_little: bool,
     cancel: &'c Cancel,
 }
 
@@ -105,7 +112,7 @@ impl<'c> Dump<'c> {
         let mut child = command.stderr(errors.try_clone().map_err(local)?).spawn().map_err(local)?;
         let Some(output) = child.stdout.take() else { return Err(local(io::Error::other("it has no output"))) };
         widen(&output);
-        Ok(Self { program, label, child, output, errors, checker, cancel })
+        Ok(Self { program, label, child, output, errors, checker, was_little: false, cancel })
     }
 
     /// Whether everything that was read to its end is a whole dump: to be asked before anything is committed.
@@ -125,7 +132,11 @@ impl<'c> Dump<'c> {
 
 impl Read for Dump<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if std::mem::take(&mut self.was_little) {
+            std::thread::sleep(GATHER);
+        }
         let count = Patient::new(self.output.as_fd(), self.cancel).read(buffer)?;
+        self.was_little = count < LITTLE && count < buffer.len();
         if let Some(checker) = &mut self.checker {
             checker.see(&buffer[..count]);
         }
