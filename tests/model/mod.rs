@@ -42,6 +42,10 @@ pub enum Step {
     Writer(u8, WriterStep),
     /// With an owner.
     Owner(OwnerStep),
+    /// A put of a pack that was deleted since takes effect once more.
+    PackReturns(u8),
+    /// The same of a segment.
+    SegmentReturns(u8),
 }
 
 impl Protocol {
@@ -69,6 +73,14 @@ impl Model for Protocol {
         match step {
             Step::Writer(session, step) => self.writer(world, usize::from(session), step),
             Step::Owner(step) => self.owner(world, step),
+            Step::PackReturns(pack) => {
+                let mut next = *world;
+                returns(&mut next.packs[usize::from(pack)]).map(|()| next)
+            }
+            Step::SegmentReturns(segment) => {
+                let mut next = *world;
+                returns(&mut next.segments[usize::from(segment)].put).map(|()| next)
+            }
         }
     }
 
@@ -91,4 +103,8 @@ impl Model for Protocol {
             }),
         ]
     }
+}
+
+fn returns(put: &mut Put) -> Option<()> {
+    (*put == Put::Gone).then(|| *put = Put::Here)
 }

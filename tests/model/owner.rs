@@ -88,7 +88,7 @@ impl Protocol {
                 self.follow(&mut next, journal);
             }
         }
-        next.owners.sort_unstable();
+        next.owners[..usize::from(self.scenario.owners)].sort_unstable();
         Some(next)
     }
 
@@ -184,8 +184,9 @@ impl Protocol {
             let last = place == 2 && first + 1 == page(count);
             let stage = if last { self.decide(world, number) } else { Stage::Looking(taken as u8 + 1) };
             world.owners[number].stage = stage;
-            if stage == Stage::Idle {
-                world.owners[number] = Owner::default();
+            if last {
+                let facts = if stage == Stage::Idle { Journal::default() } else { world.owners[number].facts };
+                world.owners[number] = Owner { stage, facts, ..Owner::default() };
             }
             return Some(());
         }

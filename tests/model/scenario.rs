@@ -3,7 +3,7 @@
 use super::Protocol;
 use super::owner;
 use super::world::{
-    At, Name, OLD_PACK, OLD_SEGMENT, OLD_SNAPSHOT, Put, Segment, TWIN_PACK, World, one, pack_of, segment_of,
+    At, Name, OLD_PACK, OLD_SEGMENT, OLD_SNAPSHOT, PACKS, Put, SEGMENTS, Segment, TWIN_PACK, World, one, pack_of, segment_of,
 };
 use super::writer::WriterStep;
 use super::Step;
@@ -41,6 +41,8 @@ pub struct Scenario {
     pub copies: bool,
     /// Sessions and snapshots are listed one by one, with anything in between.
     pub pages: bool,
+    /// What was deleted comes back, for its put was repeated.
+    pub echoes: bool,
 }
 
 impl Scenario {
@@ -61,6 +63,7 @@ impl Scenario {
         sweeps: false,
         copies: false,
         pages: false,
+        echoes: false,
     };
 
     /// Copies of a chunk, and repacking.
@@ -105,6 +108,7 @@ impl Scenario {
         ghost: true,
         caches: true,
         sweeps: true,
+        echoes: true,
         ..Self::PLAIN
     };
 
@@ -140,6 +144,7 @@ impl Scenario {
         sweeps: true,
         copies: true,
         pages: true,
+        echoes: true,
     };
 
     /// How many sessions there may be.
@@ -179,6 +184,10 @@ impl Scenario {
             if self.parents {
                 (0..=session).for_each(|parent| add(Begin(Some(parent))));
             }
+        }
+        if self.echoes {
+            steps.extend((0..PACKS as u8).map(Step::PackReturns));
+            steps.extend((0..SEGMENTS as u8).map(Step::SegmentReturns));
         }
         steps.extend(owner::all_steps(protocol).into_iter().map(Step::Owner));
         steps

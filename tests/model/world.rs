@@ -140,18 +140,12 @@ pub enum At {
     Leased,
     /// It has taken the first of the two listings that the index takes.
     Listed,
-    /// It has the chunk and needs to store nothing.
-    Known,
-    /// It must store the chunk.
-    Missing,
     /// Its pack was sent.
     PackSent,
     /// Its segment was sent.
     SegmentSent,
     /// Its manifest was sent.
     CommitSent,
-    /// Its manifest was created, says the store.
-    Answered,
     /// It has told of success.
     Reported,
     /// It has told that it was fenced.

@@ -1,7 +1,8 @@
 //! The steps of a writer, and what lands of it.
 //!
 //! A pause, and a crash, is a writer that takes no step any more: what it sent can land all the same. It dies
-//! explicitly only to let another session begin on its machine.
+//! explicitly only to let another session begin on its machine. What was sent and has not landed nobody can tell from
+//! what was never sent; so a writer sends the next object as soon as the one before it has landed.
 
 use super::rules::Rule;
 use super::world::{At, Name, Put, Segment, Session, World, has, one, pack_of, segment_of, snapshot_of};
@@ -34,9 +35,9 @@ impl Protocol {
             WriterStep::GoOn => self.go_on(&mut next, number)?,
             WriterStep::Renew => self.renew(&mut next, number)?,
             WriterStep::Die => self.die(&mut next, number)?,
-            WriterStep::PackLands => lands(&mut next.packs[pack_of(number)])?,
+            WriterStep::PackLands => pack_lands(&mut next, number)?,
             WriterStep::SegmentLands => self.segment_lands(&mut next, number)?,
-            WriterStep::CommitLands => commit_lands(&mut next, number)?,
+            WriterStep::CommitLands => self.commit_lands(&mut next, number)?,
         }
         Some(next)
     }
@@ -77,21 +78,6 @@ impl Protocol {
                 world.sessions[number].at = At::Listed;
             }
             At::Leased | At::Listed => self.look_up(world, number),
-            At::Missing => {
-                world.packs[pack_of(number)] = Put::Flying;
-                world.sessions[number].at = At::PackSent;
-            }
-            At::PackSent if self.answered(world.packs[pack_of(number)]) => {
-                let packs = one(pack_of(number));
-                world.segments[segment_of(number)] = Segment { put: Put::Flying, packs, inputs: 0 };
-                world.sessions[number].at = At::SegmentSent;
-            }
-            At::SegmentSent if self.answered(world.segments[segment_of(number)].put) => send_commit(world, number),
-            At::Known => send_commit(world, number),
-            At::Answered => {
-                let closed = self.rules.hold(Rule::W6) && has(world.journal.closed, number);
-                world.sessions[number].at = if closed { At::Fenced } else { At::Reported };
-            }
             _ => return None,
         }
         Some(())
@@ -120,9 +106,17 @@ impl Protocol {
         let early = !self.rules.hold(Rule::W8);
         let finds = |world: &mut World| if early { knows } else { index::load(self, world, number) } & !avoids != 0;
         let found = trusts || finds(world);
-        let session = &mut world.sessions[number];
-        session.at = if found { At::Known } else { At::Missing };
-        session.forget();
+        world.sessions[number].forget();
+        if found { send_commit(world, number) } else { self.send_pack(world, number) }
+    }
+
+    fn send_pack(&self, world: &mut World, number: usize) {
+        world.packs[pack_of(number)] = Put::Flying;
+        world.sessions[number].at = At::PackSent;
+        if !self.rules.hold(Rule::W5) {
+            send_segment(world, number);
+            send_commit(world, number);
+        }
     }
 
     /// A lease that follows rule W2 says nothing new.
@@ -138,7 +132,7 @@ impl Protocol {
         let machine = self.scenario.machines[number];
         let awaited = (number + 1..self.scenario.sessions()).any(|other| self.scenario.machines[other] == machine);
         let session = &mut world.sessions[number];
-        let running = session.at >= At::Announced && session.at <= At::Answered;
+        let running = session.at >= At::Announced && session.at <= At::CommitSent;
         (awaited && running).then(|| {
             session.at = At::Dead;
             session.forget();
@@ -147,39 +141,52 @@ impl Protocol {
 
     fn segment_lands(&self, world: &mut World, number: usize) -> Option<()> {
         lands(&mut world.segments[segment_of(number)].put)?;
-        if !self.rules.hold(Rule::I1) && world.sessions[number].at == At::SegmentSent {
-            index::fold_own(self, world, number);
+        if world.sessions[number].at == At::SegmentSent {
+            if !self.rules.hold(Rule::I1) {
+                index::fold_own(self, world, number);
+            }
+            send_commit(world, number);
         }
         Some(())
     }
 
-    fn answered(&self, put: Put) -> bool {
-        !self.rules.hold(Rule::W5) || matches!(put, Put::Here | Put::Gone)
+    /// Create-only: what stands there wins, and the writer is told which.
+    fn commit_lands(&self, world: &mut World, number: usize) -> Option<()> {
+        let name = &mut world.names[snapshot_of(number)];
+        let session = &mut world.sessions[number];
+        if !session.flying {
+            return None;
+        }
+        let wins = *name == Name::Free;
+        if wins {
+            *name = Name::Committed;
+        }
+        session.flying = false;
+        (session.parent, session.seen) = (None, 0);
+        if session.at == At::CommitSent {
+            let closed = has(world.journal.closed, number) && self.rules.hold(Rule::W6);
+            session.at = if wins && !closed { At::Reported } else { At::Fenced };
+        }
+        Some(())
     }
+}
+
+fn pack_lands(world: &mut World, number: usize) -> Option<()> {
+    lands(&mut world.packs[pack_of(number)])?;
+    if world.sessions[number].at == At::PackSent {
+        send_segment(world, number);
+    }
+    Some(())
+}
+
+fn send_segment(world: &mut World, number: usize) {
+    world.segments[segment_of(number)] = Segment { put: Put::Flying, packs: one(pack_of(number)), inputs: 0 };
+    world.sessions[number].at = At::SegmentSent;
 }
 
 fn send_commit(world: &mut World, number: usize) {
     world.sessions[number].flying = true;
     world.sessions[number].at = At::CommitSent;
-}
-
-/// Create-only: what stands there wins, and the writer is told which.
-fn commit_lands(world: &mut World, number: usize) -> Option<()> {
-    let name = &mut world.names[snapshot_of(number)];
-    let session = &mut world.sessions[number];
-    if !session.flying {
-        return None;
-    }
-    let wins = *name == Name::Free;
-    if wins {
-        *name = Name::Committed;
-    }
-    session.flying = false;
-    (session.parent, session.seen) = (None, 0);
-    if session.at == At::CommitSent {
-        session.at = if wins { At::Answered } else { At::Fenced };
-    }
-    Some(())
 }
 
 /// Something sent appears.

@@ -21,8 +21,8 @@ fn scenario_against(rule: Rule) -> Scenario {
         Rule::W1 | Rule::W2 | Rule::W3 | Rule::W4 | Rule::W5 | Rule::D3 | Rule::D4 | Rule::D5 | Rule::D6 => {
             Scenario::PLAIN
         }
-        Rule::D7 | Rule::F1 => Scenario::PLAIN,
-        Rule::D8 | Rule::D11 => Scenario::TWINS,
+        Rule::D7 | Rule::D11 | Rule::F1 => Scenario::PLAIN,
+        Rule::D8 => Scenario::TWINS,
         Rule::W7 | Rule::D1 | Rule::D2 => Scenario::HEIRS,
         Rule::W6 | Rule::F2 => Scenario::FENCED,
         Rule::W8 | Rule::I2 | Rule::I3 | Rule::I4 | Rule::D10 | Rule::S1 | Rule::S2 => Scenario::CACHES,
