@@ -6,8 +6,8 @@
 use super::Protocol;
 use super::rules::Rule;
 use super::world::{
-    COPY_PACK, COPY_SEGMENT, Journal, MERGED_SEGMENT, Name, Owner, PACKS, Put, SEGMENTS, Segment, Set, Stage, World, has,
-    one, snapshot_of,
+    COPY_PACK, COPY_SEGMENT, Journal, MERGED_SEGMENT, Name, Owner, PACKS, Put, SEGMENTS, Segment, Set, Stage, World,
+    has, one, snapshot_of,
 };
 use super::writer::lands;
 
@@ -32,8 +32,8 @@ pub enum OwnerStep {
     DeleteTooEarly(u8),
     /// Deletes a doomed pack.
     Delete(u8),
-    /// Looks whether a segment names a doomed pack.
-    LookForNames(u8, u8),
+    /// Gets the answer that a pack is deleted.
+    SeeDeleted(u8, u8),
     /// Creates an abort record.
     Fence(u8),
     /// Appends *close* of a session that was fenced.
@@ -65,7 +65,7 @@ impl Protocol {
             OwnerStep::Look(owner) => self.look(&mut next, usize::from(owner))?,
             OwnerStep::Append(owner) => self.append_decided(&mut next, usize::from(owner))?,
             OwnerStep::DeleteTooEarly(owner) => self.delete_too_early(&mut next, usize::from(owner))?,
-            OwnerStep::LookForNames(owner, pack) => self.look_for_names(&mut next, usize::from(owner), pack)?,
+            OwnerStep::SeeDeleted(owner, pack) => self.see_deleted(&mut next, usize::from(owner), pack)?,
             OwnerStep::Delete(pack) => delete_pack(&mut next, usize::from(pack))?,
             OwnerStep::Fence(session) => self.fence(&mut next, usize::from(session))?,
             OwnerStep::Remove(session) => self.remove(&mut next, usize::from(session))?,
@@ -147,7 +147,7 @@ impl Protocol {
                 journal.doomed_segments |= one(segment);
                 let others = world.segments_here() & !journal.doomed_segments;
                 let unlisted = world.segments[segment].packs & !journal.doomed & !world.listed_by(others);
-                let dispensable = unlisted == 0 || !self.rules.hold(Rule::I4);
+                let dispensable = unlisted == 0 || !self.rules.hold(Rule::I3);
                 world.segments[segment].put == Put::Here && !has(world.journal.doomed_segments, segment) && dispensable
             }
             _ => false,
@@ -241,11 +241,13 @@ impl Protocol {
         match world.owners[number].stage {
             Stage::Dooms(packs) => {
                 journal.doomed |= packs;
-                world.condemned |= if self.rules.hold(Rule::D10) { 0 } else { packs };
+                let orderly = self.rules.hold(Rule::D10) && self.rules.hold(Rule::S2);
+                world.condemned |= if orderly { 0 } else { packs };
                 (0..PACKS).filter(|pack| has(packs, *pack)).for_each(|pack| journal.marked[pack] = 0);
             }
-            Stage::Sweeps(pack) if world.packs[usize::from(pack)] == Put::Gone => {
+            Stage::Sweeps(pack) => {
                 journal.doomed &= !one(usize::from(pack));
+                journal.swept = head;
             }
             _ => return None,
         }
@@ -263,12 +265,11 @@ impl Protocol {
         Some(())
     }
 
-    fn look_for_names(&self, world: &mut World, number: usize, pack: u8) -> Option<()> {
+    fn see_deleted(&self, world: &mut World, number: usize, pack: u8) -> Option<()> {
         let index = usize::from(pack);
-        let deleted = world.packs[index] == Put::Gone || !self.rules.hold(Rule::S3);
-        let named = self.rules.hold(Rule::S2) && has(world.listed_by(world.segments_here()), index);
+        let deleted = world.packs[index] == Put::Gone || !self.rules.hold(Rule::S2);
         let due = self.scenario.sweeps && has(world.journal.doomed, index);
-        if world.owners[number].stage != Stage::Idle || !due || !deleted || named {
+        if world.owners[number].stage != Stage::Idle || !due || !deleted {
             return None;
         }
         world.owners[number].stage = Stage::Sweeps(pack);
@@ -313,7 +314,7 @@ fn merge(world: &mut World) -> Option<()> {
     let inputs = world.segments_here() & !world.journal.doomed_segments;
     let packs = world.listed_by(inputs) & !world.journal.doomed;
     let new = world.segments[MERGED_SEGMENT].put == Put::Absent && inputs != 0;
-    new.then(|| world.segments[MERGED_SEGMENT] = Segment { put: Put::Flying, packs, inputs })
+    new.then(|| world.segments[MERGED_SEGMENT] = Segment { put: Put::Flying, packs })
 }
 
 fn copy(world: &mut World) -> Option<()> {
@@ -324,7 +325,7 @@ fn copy(world: &mut World) -> Option<()> {
 fn list_copy(world: &mut World) -> Option<()> {
     let due = matches!(world.packs[COPY_PACK], Put::Here | Put::Gone);
     let new = world.segments[COPY_SEGMENT].put == Put::Absent;
-    (due && new).then(|| world.segments[COPY_SEGMENT] = Segment { put: Put::Flying, packs: one(COPY_PACK), inputs: 0 })
+    (due && new).then(|| world.segments[COPY_SEGMENT] = Segment { put: Put::Flying, packs: one(COPY_PACK) })
 }
 
 /// Every step an owner may ever take under these bounds.
@@ -336,7 +337,7 @@ pub fn all_steps(protocol: &Protocol) -> Vec<OwnerStep> {
     }
     for owner in 0..scenario.owners {
         steps.extend([OwnerStep::Look(owner), OwnerStep::Append(owner), OwnerStep::DeleteTooEarly(owner)]);
-        steps.extend((0..PACKS as u8).map(|pack| OwnerStep::LookForNames(owner, pack)));
+        steps.extend((0..PACKS as u8).map(|pack| OwnerStep::SeeDeleted(owner, pack)));
     }
     if scenario.retention {
         for snapshot in 0..=scenario.sessions() as u8 {

@@ -21,16 +21,14 @@ pub enum Rule {
     W7,
     /// The index is loaded after the journal was read.
     W8,
-    /// A segment met for the first time is believed only for packs that are there.
+    /// Packs of a segment met for the first time are looked for in the store.
     I1,
-    /// A cache whose segment vanished is built anew, unless a merged segment covers it.
+    /// If anything was swept since the cache was used last, all its packs are looked for again.
     I2,
-    /// A merged segment covers an input only if it lists every pack the cache has from it.
-    I3,
     /// A segment is doomed only if each of its packs that is not doomed is listed by one that stays.
+    I3,
+    /// A cached pack counts only while a listed segment that is not doomed lists it.
     I4,
-    /// Packs are listed after the segment was seen in a listing.
-    I5,
     /// A forgotten snapshot is a root until it is purged.
     D1,
     /// The parent of a live session is a root.
@@ -59,18 +57,40 @@ pub enum Rule {
     F2,
     /// Nothing is deleted before its doom stands in the journal.
     S1,
-    /// A pack leaves the dead list only when no segment names it.
+    /// A pack leaves the dead list only after its deletion was answered.
     S2,
-    /// The segments are looked through after the pack was deleted.
-    S3,
 }
 
 impl Rule {
     /// All of them.
-    pub const ALL: [Self; 29] = [
-        Self::W1, Self::W2, Self::W3, Self::W4, Self::W5, Self::W6, Self::W7, Self::W8, Self::I1, Self::I2, Self::I3, Self::I4, Self::I5,
-        Self::D1, Self::D2, Self::D3, Self::D4, Self::D5, Self::D6, Self::D7, Self::D8, Self::D9, Self::D10, Self::D11,
-        Self::F1, Self::F2, Self::S1, Self::S2, Self::S3,
+    pub const ALL: [Self; 27] = [
+        Self::W1,
+        Self::W2,
+        Self::W3,
+        Self::W4,
+        Self::W5,
+        Self::W6,
+        Self::W7,
+        Self::W8,
+        Self::I1,
+        Self::I2,
+        Self::I3,
+        Self::I4,
+        Self::D1,
+        Self::D2,
+        Self::D3,
+        Self::D4,
+        Self::D5,
+        Self::D6,
+        Self::D7,
+        Self::D8,
+        Self::D9,
+        Self::D10,
+        Self::D11,
+        Self::F1,
+        Self::F2,
+        Self::S1,
+        Self::S2,
     ];
 }
 

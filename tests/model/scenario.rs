@@ -1,12 +1,13 @@
 //! Bounds: who takes part, how long the journal may get, what may happen.
 
 use super::Protocol;
+use super::Step;
 use super::owner;
 use super::world::{
-    At, Name, OLD_PACK, OLD_SEGMENT, OLD_SNAPSHOT, PACKS, Put, SEGMENTS, Segment, TWIN_PACK, World, one, pack_of, segment_of,
+    At, Name, OLD_PACK, OLD_SEGMENT, OLD_SNAPSHOT, PACKS, Put, SEGMENTS, Segment, TWIN_PACK, World, one, pack_of,
+    segment_of,
 };
 use super::writer::WriterStep;
-use super::Step;
 
 /// A world small enough to be searched to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,16 +95,18 @@ impl Scenario {
         name: "a cache beside merging and sweeping",
         machines: &[0, 0],
         owners: 1,
+        entries_max: 4,
         caches: true,
         merges: true,
         sweeps: true,
+        echoes: true,
         ..Self::PLAIN
     };
 
     /// The segment of a session long gone, which lands at any time.
     pub const LATE: Self = Self {
         name: "a segment that lands late",
-        machines: &[1, 0, 0],
+        machines: &[1, 0],
         owners: 1,
         ghost: true,
         caches: true,
@@ -162,13 +165,13 @@ impl Scenario {
             world.packs[TWIN_PACK] = Put::Here;
             packs |= one(TWIN_PACK);
         }
-        world.segments[OLD_SEGMENT] = Segment { put: Put::Here, packs, inputs: 0 };
+        world.segments[OLD_SEGMENT] = Segment { put: Put::Here, packs };
         if self.old_snapshot {
             world.names[OLD_SNAPSHOT] = Name::Committed;
         }
         if self.ghost {
             world.packs[pack_of(0)] = Put::Here;
-            world.segments[segment_of(0)] = Segment { put: Put::Flying, packs: one(pack_of(0)), inputs: 0 };
+            world.segments[segment_of(0)] = Segment { put: Put::Flying, packs: one(pack_of(0)) };
             world.sessions[0].at = At::Dead;
         }
         world

@@ -75,8 +75,6 @@ pub struct Segment {
     pub put: Put,
     /// The packs it lists.
     pub packs: Set,
-    /// The segments it replaces.
-    pub inputs: Set,
 }
 
 /// What stands under the name of a snapshot.
@@ -102,6 +100,8 @@ pub struct Journal {
     pub first_marked: [u8; PACKS],
     /// Packs that exist for nobody.
     pub doomed: Set,
+    /// The last entry that took a pack off the dead list.
+    pub swept: u8,
     /// Segments that exist for nobody.
     pub doomed_segments: Set,
     /// Snapshots that are not shown.
@@ -171,10 +171,14 @@ pub struct Session {
     pub trusts: bool,
     /// Packs it does not rely on.
     pub avoids: Set,
+    /// Segments that did not exist in the journal it read.
+    pub doomed_segments: Set,
     /// Packs it knew before it read the journal: only when rule W8 is left out.
     pub knows: Set,
-    /// What that listing showed.
+    /// The packs that listing showed.
     pub listed: Set,
+    /// The last *swept* in the journal it read.
+    pub swept: u8,
     /// Whether its manifest is under way.
     pub flying: bool,
     /// Given up for lost by an owner, without fencing: only when rule F1 is left out.
@@ -184,7 +188,8 @@ pub struct Session {
 impl Session {
     /// What it needed to know to look the chunk up is of no use any more.
     pub fn forget(&mut self) {
-        (self.trusts, self.avoids, self.knows, self.listed) = (false, 0, 0, 0);
+        (self.trusts, self.avoids, self.knows) = (false, 0, 0);
+        (self.listed, self.swept, self.doomed_segments) = (0, 0, 0);
     }
 }
 
@@ -193,8 +198,10 @@ impl Session {
 pub struct Cache {
     /// Segments it holds.
     pub folded: Set,
-    /// The packs it has from each.
-    pub packs: [Set; SEGMENTS],
+    /// The packs it knows.
+    pub packs: Set,
+    /// The last *swept* it has taken notice of.
+    pub swept: u8,
 }
 
 /// What an owner is about.
@@ -207,7 +214,7 @@ pub enum Stage {
     Looking(u8),
     /// About to doom packs.
     Dooms(Set),
-    /// Has seen that no segment names a pack, and is about to say so.
+    /// Has seen that a pack is gone, and is about to say so.
     Sweeps(u8),
 }
 
@@ -245,7 +252,7 @@ pub struct World {
     pub names: [Name; SNAPSHOTS],
     /// `sessions/`, and the programs behind them.
     pub sessions: [Session; SESSIONS],
-    /// Packs some owner is about to delete although the journal says otherwise: only when rule D10 is left out.
+    /// Packs some owner is about to delete although the journal says otherwise: only when rule D10 or S2 is left out.
     pub condemned: Set,
     /// The caches of the machines.
     pub caches: [Cache; 2],

@@ -63,7 +63,8 @@ impl Protocol {
     fn go_on(&self, world: &mut World, number: usize) -> Option<()> {
         match world.sessions[number].at {
             At::Announced if !self.rules.hold(Rule::W8) => {
-                world.sessions[number].listed = index::first_listing(self, world);
+                world.sessions[number].swept = world.journal.swept;
+                world.sessions[number].listed = world.packs_here();
                 world.sessions[number].knows = index::load(self, world, number);
                 world.sessions[number].at = At::LoadedEarly;
             }
@@ -74,7 +75,7 @@ impl Protocol {
                 session.record |= !self.rules.hold(Rule::W1);
             }
             At::Leased if self.scenario.sweeps && !world.sessions[number].trusts => {
-                world.sessions[number].listed = index::first_listing(self, world);
+                world.sessions[number].listed = world.packs_here();
                 world.sessions[number].at = At::Listed;
             }
             At::Leased | At::Listed => self.look_up(world, number),
@@ -92,15 +93,16 @@ impl Protocol {
         let trusts = world.sessions[number].parent.is_some_and(stands);
         let marked = if self.rules.hold(Rule::W3) { journal.marks() } else { 0 };
         let doomed = if self.rules.hold(Rule::W4) { journal.doomed } else { 0 };
-        let seen = journal.head;
+        let (seen, swept, doomed_segments) = (journal.head, journal.swept, journal.doomed_segments);
         let session = &mut world.sessions[number];
-        (session.trusts, session.avoids, session.seen) = (trusts, marked | doomed, seen);
-        session.at = At::Read;
+        (session.trusts, session.avoids) = (trusts, marked | doomed);
+        (session.seen, session.swept, session.at) = (seen, swept, At::Read);
+        session.doomed_segments = doomed_segments;
     }
 
     fn look_up(&self, world: &mut World, number: usize) {
         if world.sessions[number].at == At::Leased {
-            world.sessions[number].listed = index::first_listing(self, world);
+            world.sessions[number].listed = world.packs_here();
         }
         let Session { trusts, avoids, knows, .. } = world.sessions[number];
         let early = !self.rules.hold(Rule::W8);
@@ -142,9 +144,7 @@ impl Protocol {
     fn segment_lands(&self, world: &mut World, number: usize) -> Option<()> {
         lands(&mut world.segments[segment_of(number)].put)?;
         if world.sessions[number].at == At::SegmentSent {
-            if !self.rules.hold(Rule::I1) {
-                index::fold_own(self, world, number);
-            }
+            index::fold_own(self, world, number);
             send_commit(world, number);
         }
         Some(())
@@ -180,7 +180,7 @@ fn pack_lands(world: &mut World, number: usize) -> Option<()> {
 }
 
 fn send_segment(world: &mut World, number: usize) {
-    world.segments[segment_of(number)] = Segment { put: Put::Flying, packs: one(pack_of(number)), inputs: 0 };
+    world.segments[segment_of(number)] = Segment { put: Put::Flying, packs: one(pack_of(number)) };
     world.sessions[number].at = At::SegmentSent;
 }
 
