@@ -58,6 +58,9 @@ pub enum OwnerStep {
     ListedCopyLands,
 }
 
+/// One look of an owner at one thing.
+type Look = fn(&Protocol, &mut World, usize, usize);
+
 impl Protocol {
     pub(super) fn owner(&self, world: &World, step: OwnerStep) -> Option<World> {
         let mut next = *world;
@@ -165,7 +168,7 @@ impl Protocol {
             _ => return None,
         };
         let page = |count: usize| if self.scenario.pages { count } else { 1 };
-        let parts: [(fn(&Self, &mut World, usize, usize), usize); 3] =
+        let parts: [(Look, usize); 3] =
             [(Self::look_at_journal, 1), (Self::look_at_session, sessions), (Self::look_at_snapshot, snapshots)];
         let order = match (self.rules.hold(Rule::D3), self.rules.hold(Rule::D4)) {
             (true, true) => [0, 1, 2],
