@@ -24,6 +24,8 @@ mod in_step;
 mod lab;
 #[path = "../support/machine.rs"]
 mod machine;
+#[path = "../model/mod.rs"]
+mod model;
 #[path = "../support/node.rs"]
 mod node;
 #[path = "../support/postgres.rs"]
@@ -96,6 +98,7 @@ mod keys_slots;
 mod keys_unlock;
 mod kit_contract;
 mod layers;
+mod model_protocol;
 mod node_backup;
 mod node_cycle;
 mod node_inside;
