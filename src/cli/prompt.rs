@@ -34,7 +34,10 @@ pub fn yes(question: &str) -> Result<bool, CliError> {
     let mut terminal = io::stderr().lock();
     write!(terminal, "{question}? [y/N] ").and_then(|()| terminal.flush()).map_err(failed)?;
     let mut answer = String::new();
-    io::stdin().read_line(&mut answer).map_err(failed)?;
+    if io::stdin().read_line(&mut answer).map_err(failed)? == 0 {
+        // Nobody is there to answer, and silence is no word.
+        return Err(failed(io::ErrorKind::UnexpectedEof.into()));
+    }
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 

@@ -101,6 +101,34 @@ fn a_client_older_than_the_server_is_refused_with_both_versions() {
 }
 
 #[test]
+fn a_target_of_an_older_version_is_refused_and_tried_on_request() {
+    let (server, desk) = (server(10), Desk::with_repository());
+    back_up(&desk, &server.url("d")).expect_code(0);
+    server.sql("postgres", "CREATE DATABASE target");
+    // No older server can be had here: the client tells of one.
+    for name in ["pg_dump", "pg_dumpall", "pg_restore", "psql"] {
+        let real = server.client(name, "d").get_program().to_owned();
+        let real = real.display();
+        let script = match name {
+            "psql" => format!(
+                "set -o pipefail\n{real} \"$@\" | sed -u 's/\"version_number\": [0-9]*/\"version_number\": 120018/'"
+            ),
+            _ => format!("exec {real} \"$@\""),
+        };
+        let path = desk.write(&format!("tells/{name}"), format!("#!/bin/bash\n{script}\n").as_bytes());
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let (bin, map) = (desk.text("tells"), format!("d={}", server.url("target")));
+    let arguments = ["restore", "latest", "--database-map", &map, "--pg-bin", &bin];
+    let refused = desk.run(&arguments).expect_code(21);
+    assert!(refused.err.contains("--older-server"), "{}", refused.err);
+    assert_eq!(server.sql("target", "SELECT count(*) FROM pg_class WHERE relname = 't'"), "0");
+    let tried = desk.run(&[&arguments[..], &["--older-server"]].concat()).expect_code(0);
+    assert!(tried.out.contains("is older than the server of the dump"), "{}", tried.out);
+    assert_eq!(server.sql("target", "SELECT count(*) FROM s.t"), "10");
+}
+
+#[test]
 fn a_lock_that_stays_ends_the_backup_after_its_time_and_not_before_the_night_is_over() {
     let (server, desk) = (server(10), Desk::with_repository());
     let mut holder = server.client("psql", "d");
