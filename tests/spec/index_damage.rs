@@ -31,6 +31,7 @@ impl Scene {
         let (sealer, signing) = (scene.fixture.sealer(), scene.fixture.signing());
         for pack in 0..FOLDS {
             let packs = [(pack_id(pack), 1 << 20, table_of(pack, CHUNKS))];
+            scene.fixture.stand_in(&packs).unwrap();
             index.store(&scene.fixture.repository, &sealer, &signing, &packs).unwrap();
         }
         drop(index);
@@ -253,6 +254,7 @@ fn two_indexes_at_once_both_fold_and_answer() {
     let (sealer, signing) = (scene.fixture.sealer(), scene.fixture.signing());
     for (index, pack) in [(&first, 50), (&second, 51)] {
         let packs = [(pack_id(pack), 1 << 20, table_of(pack, 100))];
+        scene.fixture.stand_in(&packs).unwrap();
         index.store(&scene.fixture.repository, &sealer, &signing, &packs).unwrap();
         assert!(index.contains(&chunk_id(pack << 32)).unwrap());
     }

@@ -18,8 +18,7 @@ use crate::base::random::array;
 use crate::codec::kdf::plain_hash;
 use crate::repo::crypt::Sealer;
 use crate::repo::index::unlisted::unlisted_packs;
-use crate::repo::index::{Index, IndexOptions, PackVerdicts};
-use crate::repo::journal;
+use crate::repo::index::{Index, IndexOptions, Verdicts};
 use crate::repo::session::{Abandoned, Session, SessionStart, SnapshotLink};
 use crate::repo::snapshot::{Consistency, Counts, Exclusions, Manifest};
 use crate::repo::{RepoError, Repository};
@@ -218,7 +217,7 @@ impl<'a> Job<'a> {
         self.phase(Phase::Index);
         let Context { progress, cancel, folders } = self.context;
         let mut options = IndexOptions::new(&folders.cache);
-        options.verdicts = verdicts(session.journal());
+        options.verdicts = Verdicts::of(session.journal());
         Ok(Index::open_with(self.repository, options, progress, cancel)?)
     }
 
@@ -319,14 +318,6 @@ fn commit(session: &Session<'_>, manifest: &Manifest, known: &[SnapshotLink]) ->
         Ok(Abandoned::Committed(snapshot)) => Ok(snapshot),
         Ok(Abandoned::Ended) | Err(_) => Err(error.into()),
     })
-}
-
-/// The journal's verdicts, as the index wants them.
-pub fn verdicts(journal: &journal::State) -> PackVerdicts {
-    PackVerdicts {
-        marked: journal.packs.marked.keys().copied().collect(),
-        doomed: journal.packs.doomed.keys().copied().collect(),
-    }
 }
 
 /// Whether some other session neither committed nor gave up.
