@@ -7,7 +7,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::cli::commands::{
     backup, check, completions, demo, drill_database, dump, export, forget, import_tar, init, inspect, key, ls, man,
-    pin, restore, resume, snapshots, stats, undelete,
+    optimize, pin, prune, restore, resume, snapshots, stats, undelete,
 };
 use crate::cli::environment;
 use crate::cli::error::CliError;
@@ -103,6 +103,10 @@ pub enum Command {
     Pin(pin::Args),
     /// Take the pin off a snapshot
     Unpin(pin::UnpinArgs),
+    /// Free the space of forgotten snapshots
+    Prune(prune::Args),
+    /// Merge small index segments
+    Optimize(optimize::Args),
     /// Verify that everything needed is there and undamaged
     Check(check::Args),
     /// Show sizes and how well they deduplicate
@@ -142,6 +146,8 @@ impl Command {
             Self::Undelete(args) => undelete::run(args, session),
             Self::Pin(args) => pin::run(args, session),
             Self::Unpin(args) => pin::run_unpin(args, session),
+            Self::Prune(args) => prune::run(args, session),
+            Self::Optimize(args) => optimize::run(args, session),
             Self::Check(args) => check::run(args, session),
             Self::Stats(args) => stats::run(args, session),
             Self::Inspect(args) => inspect::run(args, session),

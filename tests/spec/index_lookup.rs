@@ -10,7 +10,7 @@ use dssvault::base::object::{ObjectKind, ObjectName};
 use dssvault::base::progress::Silent;
 use dssvault::repo::RepoError;
 use dssvault::repo::index::testing::{Fixture, chunk_id, pack_id, table_of, table_with};
-use dssvault::repo::index::{Index, IndexOptions, ListedPack, Verdicts, Strictness, segment};
+use dssvault::repo::index::{Index, IndexOptions, ListedPack, Strictness, Verdicts, segment};
 use dssvault::repo::pack::writer::{OpenBlock, PackWriter};
 use dssvault::repo::pack::{BlockCodec, ChunkInfo};
 use dssvault::repo::secrets::{Content, IdDomain, IdOwner};

@@ -72,7 +72,7 @@ impl Contents {
     }
 
     /// The source that gave this pack number.
-    fn source_of(&self, number: u32) -> Option<usize> {
+    pub fn source_of(&self, number: u32) -> Option<usize> {
         let after = self.sources.partition_point(|source| source.first_pack <= number);
         let index = after.checked_sub(1)?;
         (number - self.sources[index].first_pack < self.sources[index].packs).then_some(index)

@@ -12,9 +12,9 @@ use crate::repo::error::RepoError;
 use crate::repo::index::builder::{self, Builder, Built, Contents, Trouble};
 use crate::repo::index::cache::CacheFolder;
 use crate::repo::index::catalog::{Origin, Record, Source};
+use crate::repo::index::present::Present;
 use crate::repo::index::scratch::ScratchShelf;
 use crate::repo::index::segment::{self, Segment};
-use crate::repo::index::present::Present;
 use crate::repo::index::shelf::{Cache, Fault};
 use crate::repo::index::{IndexProblem, Strictness, Verdicts};
 use crate::repo::pack::reader;
@@ -233,12 +233,7 @@ impl Reading<'_> {
         Ok(())
     }
 
-    fn replay_one(
-        &mut self,
-        builder: &mut Builder<'_>,
-        source: &Source,
-        present: &Present<'_>,
-    ) -> Result<(), Trouble> {
+    fn replay_one(&mut self, builder: &mut Builder<'_>, source: &Source, present: &Present<'_>) -> Result<(), Trouble> {
         if self.cancel.is_requested() {
             return Err(RepoError::Interrupted.into());
         }

@@ -41,7 +41,7 @@ use crate::repo::index::view::{Changed, View};
 use crate::repo::pack::reader;
 use crate::repo::repository::Repository;
 
-pub use options::{IndexOptions, IndexProblem, Strictness, Verdicts};
+pub use options::{IndexOptions, IndexProblem, ListedSegment, Strictness, Verdicts};
 pub use place::{BlockPlace, ChunkPlace, IndexEntry, PackPlace, Prefix, prefix_of};
 pub use scan::{Packs, Scan};
 pub use segment::ListedPack;
@@ -207,6 +207,11 @@ impl Index {
     /// Whether a readable segment lists this pack.
     pub fn lists(&self, pack: &PackId) -> Result<bool, RepoError> {
         self.ask(|view| view.lists(pack))
+    }
+
+    /// The segments the cache holds, in the order they were folded in.
+    pub fn segments(&self) -> Result<Vec<ListedSegment>, RepoError> {
+        self.ask(|view| view.segments(&self.verdicts))
     }
 
     /// Whether the journal marks or dooms this pack.

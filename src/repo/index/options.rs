@@ -59,6 +59,17 @@ impl<'a> IndexOptions<'a> {
     }
 }
 
+/// A segment of the index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ListedSegment {
+    /// Its name.
+    pub id: SegmentId,
+    /// Packs it names.
+    pub packs: u32,
+    /// Those among them that are doomed, and that no segment before it names.
+    pub doomed: u32,
+}
+
 /// A segment or pack that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IndexProblem {

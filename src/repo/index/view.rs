@@ -1,12 +1,12 @@
 //! The cache at one moment, as readers see it.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::base::id::{ChunkId, PackId};
 use crate::repo::index::builder::Contents;
 use crate::repo::index::catalog::{self, Origin};
-use crate::repo::index::options::Verdicts;
+use crate::repo::index::options::{ListedSegment, Verdicts};
 use crate::repo::index::place::{ChunkPlace, PackPlace, prefix_of};
 use crate::repo::index::run::Run;
 use crate::repo::index::shelf::{Cache, Fault};
@@ -55,6 +55,23 @@ impl View {
     pub fn lists(&self, pack: &PackId) -> Result<bool, Fault> {
         let number = self.contents.number_of(&self.cache, pack)?;
         Ok(number.is_some_and(|number| !self.adopted.contains(&number)))
+    }
+
+    /// The segments, and how many doomed packs each brought in.
+    pub fn segments(&self, verdicts: &Verdicts) -> Result<Vec<ListedSegment>, Fault> {
+        let mut doomed = HashMap::<usize, u32>::new();
+        for pack in &verdicts.doomed {
+            let number = catalog::number_of(&self.cache, &self.contents.record, pack)?;
+            if let Some(source) = number.and_then(|number| self.contents.source_of(number)) {
+                *doomed.entry(source).or_default() += 1;
+            }
+        }
+        let sources = self.contents.sources.iter().enumerate();
+        let listed = sources.filter_map(|(index, source)| {
+            let doomed = doomed.get(&index).copied().unwrap_or(0);
+            Some(ListedSegment { id: source.segment()?, packs: source.packs, doomed })
+        });
+        Ok(listed.collect())
     }
 
     /// The pack of a number, from memory if it was asked for lately; `None` if no pack has it. One that does not count

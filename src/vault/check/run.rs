@@ -65,7 +65,8 @@ impl Check<'_> {
 
     /// An index that cannot be opened at all is a finding; a cache that cannot be written is an error.
     fn open_index(&self, journal: &State) -> Result<Option<Index>, VaultError> {
-        let options = IndexOptions { verdicts: Verdicts::of(journal), ..IndexOptions::new(&self.context.folders.cache) };
+        let options =
+            IndexOptions { verdicts: Verdicts::of(journal), ..IndexOptions::new(&self.context.folders.cache) };
         match Index::open_with(self.repository, options, self.context.progress, self.context.cancel) {
             Ok(index) => Ok(Some(index)),
             Err(RepoError::Interrupted) => Err(VaultError::Interrupted),
