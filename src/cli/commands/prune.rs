@@ -32,6 +32,9 @@ pub struct Args {
     /// Tell what would happen, and write nothing
     #[arg(long, short = 'n')]
     dry_run: bool,
+    /// Go on without a snapshot that cannot be read and will never be: what only it needs is lost
+    #[arg(long, value_name = "SNAPSHOT")]
+    quarantine: Vec<String>,
     #[command(flatten)]
     space: SpaceArgs,
 }
@@ -71,6 +74,8 @@ impl SpaceArgs {
             grace: self.grace,
             undo_window: self.undo_window,
             fence_after: self.fence_after,
+            as_forgotten: Vec::new(),
+            quarantine: Vec::new(),
         }
     }
 }
@@ -80,7 +85,7 @@ pub fn run(args: Args, session: &Session) -> Result<Outcome, CliError> {
     let opened = session.open()?;
     let reporter = session.reporter();
     let context = opened.context(&reporter, &session.cancel);
-    let options = args.space.options(args.dry_run);
+    let options = PruneOptions { quarantine: args.quarantine, ..args.space.options(args.dry_run) };
     let report = prune::run(&opened.repository, &options, context)?;
     show(&report, args.dry_run, session)
 }

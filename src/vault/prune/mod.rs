@@ -21,6 +21,7 @@ pub use report::{PruneReport, Tally, WaitingFor};
 
 use std::time::{Duration, Instant};
 
+use crate::base::id::SnapshotId;
 use crate::repo::Repository;
 use crate::vault::{Context, VaultError};
 
@@ -41,6 +42,10 @@ pub struct PruneOptions {
     pub undo_window: Duration,
     /// A session without a sign of life for this time is ended.
     pub fence_after: Duration,
+    /// In a dry run: snapshots taken as forgotten just now.
+    pub as_forgotten: Vec<SnapshotId>,
+    /// Snapshots that cannot be read and that deletion shall not wait for, by the beginnings of their ids.
+    pub quarantine: Vec<String>,
 }
 
 impl Default for PruneOptions {
@@ -54,6 +59,8 @@ impl Default for PruneOptions {
             grace: day,
             undo_window: 7 * day,
             fence_after: day,
+            as_forgotten: Vec::new(),
+            quarantine: Vec::new(),
         }
     }
 }

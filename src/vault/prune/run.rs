@@ -8,9 +8,11 @@ use crate::base::id::{ChunkId, PackId, SnapshotId};
 use crate::base::object::ObjectKind;
 use crate::base::progress::{Event, Phase};
 use crate::repo::crypt::Sealer;
+use crate::repo::error::SnapshotLookup;
 use crate::repo::index::{Index, IndexOptions, Strictness, Verdicts};
 use crate::repo::journal::{Entry, Objects, State};
 use crate::repo::pack::reader;
+use crate::repo::snapshot;
 use crate::repo::{RepoError, Repository};
 use crate::vault::prune::census::{Census, Pack};
 use crate::vault::prune::copies::{self, BadBlocks, Copies};
@@ -21,7 +23,7 @@ use crate::vault::prune::plan::{self, Limits, Plan};
 use crate::vault::prune::repack::Repack;
 use crate::vault::prune::report::{PruneReport, Tally};
 use crate::vault::prune::{PruneOptions, doom, marks, segments, tidy};
-use crate::vault::{Context, VaultError, backup, sealer};
+use crate::vault::{Context, VaultError, backup, forget, sealer};
 
 /// How often a decision is made again because others wrote the journal meanwhile.
 const ATTEMPTS: u32 = 16;
@@ -60,6 +62,7 @@ impl<'a> Prune<'a> {
             self.report.deleted += deletion::delete(self.repository, self.context)?.packs;
             self.tidy()?;
         }
+        self.quarantine()?;
         self.report.purged = self.purge()?;
         let mut look = self.look()?;
         if self.options.dry_run {
@@ -88,10 +91,39 @@ impl<'a> Prune<'a> {
         Ok(marks::unmark_segments(self.repository)?)
     }
 
+    /// Sets snapshots aside that cannot be read. One that can be is refused: what it needs is known.
+    fn quarantine(&self) -> Result<(), VaultError> {
+        if self.options.quarantine.is_empty() || self.options.dry_run {
+            return Ok(());
+        }
+        let stored: Vec<SnapshotId> = snapshot::list(self.repository)?.into_iter().map(|stored| stored.id).collect();
+        for id in forget::among(stored.iter(), &self.options.quarantine, SnapshotLookup::None)? {
+            match snapshot::load(self.repository, &id) {
+                Err(error @ RepoError::Damaged { .. }) => {
+                    let entry = Entry::Quarantine(id, error.to_string());
+                    let is_new = |state: &State| !state.quarantined.contains_key(&id);
+                    marks::append(self.repository, |state| is_new(state).then(|| entry.clone()))?;
+                }
+                Err(error) => return Err(error.into()),
+                Ok(_) => {
+                    return Err(VaultError::Request {
+                        what: format!("snapshot {id} can be read, so it is not set aside"),
+                        hint: Some("`dssvault forget` takes it out of the history".to_owned()),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn purge(&self) -> Result<Vec<SnapshotId>, VaultError> {
         let until = before(self.now(), self.options.undo_window);
         if self.options.dry_run {
-            return Ok(marks::due(&*self.repository.journal().load()?, until));
+            let mut due = marks::due(&*self.repository.journal().load()?, until);
+            if self.options.undo_window.is_zero() {
+                due.extend(&self.options.as_forgotten);
+            }
+            return Ok(due);
         }
         Ok(marks::purge(self.repository, until)?)
     }
