@@ -19,7 +19,7 @@ Examples:
   dssvault -r /srv/vault prune --no-repack --undo-window 0s --grace 0s
                                                    the disk is full: free what can be freed now
 
-Backups may run meanwhile. How it works, and what to do when the disk is full: docs/prune.md.";
+Backups may run meanwhile. How it works, and what to do on a full disk: docs/prune.md.";
 
 /// Free the space of forgotten snapshots.
 ///

@@ -144,3 +144,93 @@ fn small<'p>(needed: &[&'p Pack], chosen: &HashSet<u32>, pack_bytes: u64) -> BTr
 fn share(pack: &Pack) -> f64 {
     pack.waste() as f64 / pack.stored.max(1) as f64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::clock::Timestamp;
+    use crate::base::id::PackId;
+    use crate::repo::journal::Since;
+    use crate::repo::secrets::{Content, IdOwner};
+
+    const MIB: u64 = 1 << 20;
+
+    fn pack(number: u32, mib: u64, used_percent: u64) -> Pack {
+        Pack {
+            number,
+            id: PackId::from_bytes([number as u8; 32]),
+            stored: mib * MIB,
+            raw: 2 * mib * MIB,
+            domain: IdDomain { content: Content::Data, owner: IdOwner::Shared },
+            listed: true,
+            mark: None,
+            used: 2 * mib * MIB * used_percent / 100,
+        }
+    }
+
+    fn marked(pack: Pack) -> Pack {
+        Pack { mark: Some(Since { number: 3, time: Timestamp::default() }), ..pack }
+    }
+
+    fn limits(max_unused: &str) -> Limits {
+        Limits { max_unused: max_unused.parse().unwrap(), max_repack: u64::MAX, pack_bytes: 16 * MIB }
+    }
+
+    #[test]
+    fn what_nobody_needs_goes_and_the_most_wasteful_are_written_anew_until_little_is_left() {
+        let packs = [pack(0, 16, 100), pack(1, 16, 0), pack(2, 16, 10), pack(3, 16, 95), pack(4, 16, 50)];
+        let at = |max_unused| plan(&packs, &limits(max_unused));
+        assert_eq!(at("unlimited"), Plan { unused: vec![1], ..Plan::default() });
+        // 41 MiB used; 23 MiB are waste: 14.4 in pack 2, 8 in 4, 0.8 in 3.
+        assert_eq!(at("30%").repack, [2]);
+        assert_eq!(at("5%").repack, [2, 4]);
+        assert_eq!(at("0%").repack, [2, 3, 4]);
+        assert_eq!(at("9M").repack, [2]);
+        assert_eq!(at("0").repack, [2, 3, 4]);
+    }
+
+    #[test]
+    fn no_more_is_written_than_was_allowed() {
+        let packs = [pack(0, 16, 50), pack(1, 16, 40), pack(2, 16, 60)];
+        let at = |mib: u64| plan(&packs, &Limits { max_repack: mib * MIB, ..limits("0") }).repack;
+        assert_eq!(at(0), Vec::<u32>::new());
+        assert_eq!(at(7), [1], "6.4 MiB");
+        assert_eq!(at(15), [0, 1]);
+    }
+
+    #[test]
+    fn a_marked_pack_that_is_needed_is_taken_back_or_written_anew() {
+        let packs = [marked(pack(0, 16, 100)), marked(pack(1, 16, 5)), marked(pack(2, 16, 0)), pack(3, 16, 100)];
+        let plan = plan(&packs, &limits("5%"));
+        assert_eq!(plan, Plan { unmark: vec![0], unused: vec![], repack: vec![1] });
+    }
+
+    #[test]
+    fn small_packs_of_one_kind_are_gathered_when_they_fill_one_or_there_are_many() {
+        let smalls = |count: u32, mib| (0..count).map(|number| pack(number, mib, 100)).collect::<Vec<_>>();
+        let repacked = |packs: &[Pack]| plan(packs, &limits("unlimited")).repack.len();
+        assert_eq!([repacked(&smalls(15, 1)), repacked(&smalls(16, 1))], [0, 16]);
+        assert_eq!([repacked(&smalls(5, 3)), repacked(&smalls(6, 3))], [0, 6], "six of 3 MiB fill one");
+        assert_eq!(repacked(&smalls(20, 4)), 0, "a quarter of the size is not small");
+        let mut mixed = smalls(16, 1);
+        for pack in &mut mixed[..8] {
+            pack.domain.content = Content::Tree;
+        }
+        assert_eq!(repacked(&mixed), 0, "trees and data never share a pack");
+    }
+
+    #[test]
+    fn what_no_segment_lists_is_never_written_anew() {
+        let packs = [Pack { listed: false, ..pack(0, 16, 10) }, Pack { listed: false, ..pack(1, 16, 0) }];
+        assert_eq!(plan(&packs, &limits("0")), Plan { unused: vec![1], ..Plan::default() });
+    }
+
+    #[test]
+    fn shares_and_sizes_are_told_apart() {
+        assert_eq!("12.5%".parse(), Ok(Unused::Percent(12.5)));
+        assert_eq!("2G".parse(), Ok(Unused::Bytes(2 << 30)));
+        for bad in ["100%", "-1%", "", "%", "some", "NaN%"] {
+            assert!(bad.parse::<Unused>().is_err(), "{bad}");
+        }
+    }
+}
