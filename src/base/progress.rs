@@ -24,6 +24,10 @@ pub enum Phase {
     Data,
     /// Hashing objects without a key.
     Storage,
+    /// Reading packs to make parity over them.
+    Parity,
+    /// Putting damaged packs together again.
+    Mend,
 }
 
 /// One thing that happened.

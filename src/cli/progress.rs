@@ -317,6 +317,8 @@ fn word(phase: Phase) -> &'static str {
         Phase::Structure => "structure",
         Phase::Data => "data",
         Phase::Storage => "storage",
+        Phase::Parity => "parity",
+        Phase::Mend => "mending",
     }
 }
 

@@ -15,6 +15,7 @@ pub mod key;
 pub mod ls;
 pub mod man;
 pub mod migrate;
+pub mod parity;
 pub mod pin;
 pub mod restore;
 pub mod resume;

@@ -16,7 +16,7 @@ use crate::repo::index::scratch::ScratchShelf;
 use crate::repo::index::segment::{self, Segment};
 use crate::repo::index::shelf::{Cache, Fault};
 use crate::repo::index::{IndexProblem, Strictness};
-use crate::repo::pack::reader;
+use crate::repo::pack::{copies, reader};
 use crate::repo::repository::Repository;
 use crate::storage::{ObjectEntry, StorageError};
 
@@ -233,7 +233,7 @@ impl Reading<'_> {
 
     fn read_table(&self, id: PackId) -> Result<(u64, crate::repo::pack::PackTable), RepoError> {
         let name = reader::name(id);
-        let listing = self.repository.storage.list(ObjectKind::Pack)?;
+        let listing = copies::list(&*self.repository.storage)?;
         let sizes: HashMap<_, _> = listing.into_iter().map(|entry| (entry.name, entry.bytes)).collect();
         let bytes = *sizes.get(&name).ok_or_else(|| RepoError::damaged(&name, "it is gone"))?;
         Ok((bytes, reader::read_table(self.repository, id, bytes)?))

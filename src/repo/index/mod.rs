@@ -25,7 +25,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use crate::base::cancel::Cancel;
 use crate::base::id::{ChunkId, PackId, SegmentId};
-use crate::base::object::ObjectKind;
 use crate::base::progress::{Event, Progress, Silent};
 use crate::codec::sign::SigningSecret;
 use crate::repo::crypt::Sealer;
@@ -36,7 +35,7 @@ use crate::repo::index::connect::{Home, Reading};
 use crate::repo::index::run::Run;
 use crate::repo::index::shelf::Fault;
 use crate::repo::index::view::{Changed, View};
-use crate::repo::pack::reader;
+use crate::repo::pack::{copies, reader};
 use crate::repo::repository::Repository;
 
 pub use options::{IndexOptions, IndexProblem, PackVerdicts, Strictness};
@@ -166,7 +165,7 @@ impl Index {
         progress: &dyn Progress,
         cancel: &Cancel,
     ) -> Result<u64, RepoError> {
-        let listing = repository.storage.list(ObjectKind::Pack)?;
+        let listing = copies::list(&*repository.storage)?;
         let (mut adopted, mut problems) = (0, Vec::new());
         self.change(cancel, |builder| {
             (adopted, problems) = (0, Vec::new());
