@@ -39,8 +39,8 @@ impl View for AddView {
             return text;
         }
         text.push_str(&format!(
-            "{}made {} of parity ({}) over {} ({}){}\n",
-            if report.dry_run { "would have " } else { "" },
+            "{} {} of parity ({}) over {} ({}){}\n",
+            if report.dry_run { "would make" } else { "made" },
             ByteCount(bytes),
             share(bytes, pack_bytes),
             counted(packs, "pack", "packs"),
@@ -161,8 +161,12 @@ mod tests {
         let skipped = Skipped { pack: PackId::from_bytes([7; 32]), cause: "it is gone".to_owned() };
         let mut report = AddReport { groups: vec![group], skipped: vec![skipped], ..AddReport::default() };
         report.replaced = vec![ParityId::from_bytes([1; 16])];
-        insta::assert_snapshot!(AddView::new(report).text(), @"");
-        insta::assert_snapshot!(AddView::new(AddReport::default()).text(), @"");
+        insta::assert_snapshot!(AddView::new(report).text(), @r"
+        DAMAGED  packs/0707070707070707070707070707070707070707070707070707070707070707: it is gone; there is no parity over it
+        made 51.0 MiB of parity (5.1 %) over 40 packs (0.98 GiB) in 1 group
+        replaced 1 older group
+        ");
+        assert_eq!(AddView::new(AddReport::default()).text(), "every pack that can have parity has it\n");
     }
 
     #[test]
@@ -181,6 +185,12 @@ mod tests {
         };
         let groups = vec![group(1, 0, None), group(2, 1, None), group(3, 0, Some("it is torn"))];
         let report = ListReport { groups, packs: 130, protected_packs: 120, pack_bytes: 3 << 30, bytes: 162 << 20 };
-        insta::assert_snapshot!(ListView::new(report).text(), @"");
+        insta::assert_snapshot!(ListView::new(report).text(), @r"
+        group     packs      size    parity  may lose  state
+        01010101     40  1.00 GiB  54.0 MiB         2  whole
+        02020202     40  1.00 GiB  54.0 MiB         2  1 missing
+        03030303     40  1.00 GiB  54.0 MiB         2  nothing of it can be used
+        120 of 130 packs protected, 162 MiB of parity over 3.00 GiB (5.3 %)
+        ");
     }
 }

@@ -1,6 +1,6 @@
 //! Which packs go into which new groups: a pure function of what is stored.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::base::id::PackId;
 use crate::repo::parity::{Member, Overhead, Shape};
@@ -61,6 +61,9 @@ pub fn plan(
             false => kept.push(number),
         }
     }
+    if scope == Scope::Everything {
+        set_aside_repeats(groups, &is_there, &mut kept, &mut replaced);
+    }
     let complete = kept.iter().filter(|number| groups[**number].complete);
     let covered: HashSet<PackId> = complete.flat_map(|n| groups[*n].shape.packs()).map(|m| m.pack).collect();
     let mut gathered: BTreeMap<PackId, u64> = packs.clone();
@@ -72,6 +75,30 @@ pub fn plan(
     take_in(groups, &kept, overhead, &mut gathered, &mut replaced);
     replaced.sort_unstable();
     Plan { new: partition(gathered, overhead), replaced }
+}
+
+/// Groups whose every pack is in another whole group too: a run was killed before it could remove them.
+fn set_aside_repeats(
+    groups: &[Known<'_>],
+    is_there: &dyn Fn(&Member) -> bool,
+    kept: &mut Vec<usize>,
+    replaced: &mut Vec<usize>,
+) {
+    let is_whole = |number: &usize| groups[*number].complete && groups[*number].shape.packs().all(is_there);
+    let mut whole: Vec<usize> = kept.iter().copied().filter(is_whole).collect();
+    whole.sort_by_key(|number| (groups[*number].shape.packs().count(), *number));
+    let mut times: HashMap<PackId, usize> = HashMap::new();
+    for member in whole.iter().flat_map(|number| groups[*number].shape.packs()) {
+        *times.entry(member.pack).or_default() += 1;
+    }
+    for number in whole {
+        let shape = groups[number].shape;
+        if shape.packs().all(|member| times.get(&member.pack).is_some_and(|times| *times > 1)) {
+            shape.packs().for_each(|member| _ = times.entry(member.pack).and_modify(|times| *times -= 1));
+            kept.retain(|other| *other != number);
+            replaced.push(number);
+        }
+    }
 }
 
 /// Adds the packs of small groups, the smallest first.

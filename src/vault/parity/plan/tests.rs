@@ -87,3 +87,14 @@ fn a_group_is_superfluous_when_every_pack_that_counts_is_elsewhere() {
     let judge = |gone: usize| superfluous([(7, &shape)].into_iter(), &covered, &|pack| *pack == id(gone));
     assert_eq!((judge(3), judge(9)), (vec![7], vec![]));
 }
+
+#[test]
+fn of_groups_with_the_same_packs_the_smaller_goes() {
+    let stored = packs(0..30);
+    let (all, some, other) = (group(0..30), group(3..9), group(29..31));
+    let known = [(&some, true), (&all, true), (&other, true)];
+    let plan = planned(&packs(0..31), &known, &[], Scope::Everything);
+    assert_eq!((members(&plan), plan.replaced), (BTreeMap::new(), vec![0]));
+    let plan = planned(&stored, &[(&some, true), (&all, false)], &[], Scope::Everything);
+    assert_eq!((members(&plan), plan.replaced), (stored, vec![0, 1]), "one that lost objects protects nobody");
+}
