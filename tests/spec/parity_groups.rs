@@ -124,7 +124,11 @@ fn dropping_takes_all_of_a_group_and_nothing_else() {
 
 /// Ten packs in one group, three of which are about to go.
 fn before_deleting() -> (Shelf, HashSet<PackId>, Vec<PackId>) {
-    let shelf = Shelf::with(&[3 * SHARD, 3 * SHARD - 9, SHARD, SHARD, 900, 800, 700, 600, 500, 400]);
+    before_deleting_from(&[3 * SHARD, 3 * SHARD - 9, SHARD, SHARD, 900, 800, 700, 600, 500, 400])
+}
+
+fn before_deleting_from(sizes: &[usize; 10]) -> (Shelf, HashSet<PackId>, Vec<PackId>) {
+    let shelf = Shelf::with(sizes);
     shelf.add(20);
     let mut by_size = shelf.ids();
     by_size.sort_by_key(|id| std::cmp::Reverse(shelf.packs[id].len()));
@@ -240,7 +244,9 @@ fn a_crash_at_any_call_of_adding_leaves_packs_alone_and_the_next_run_finishes() 
                 copy.store.delete(&mended(lost)).unwrap();
                 assert_eq!(copy.add(30).skipped, []);
                 let list = copy.list();
-                assert_eq!((list.protected_packs, list.groups.len()), (6, 1), "{list:?}");
+                // A pack that could not be read once is left out of one group and stays in an older one.
+                let groups = if matches!(fault(1), Fault::From(_) | Fault::Tear(_)) { 1..=1 } else { 1..=3 };
+                assert!(list.protected_packs == 6 && groups.contains(&list.groups.len()), "{list:?}");
                 assert_eq!(copy.findings(&copy.check(Mending::No)), [""; 0]);
             },
         );
@@ -275,7 +281,7 @@ fn a_crash_at_any_call_of_mending_worsens_nothing_and_the_next_run_finishes() {
 
 #[test]
 fn a_crash_at_any_call_of_regrouping_leaves_those_that_stay_protected() {
-    let (shelf, gone, stay) = before_deleting();
+    let (shelf, gone, stay) = before_deleting_from(&[SHARD + 9, 5000, 4000, 1000, 900, 800, 700, 600, 500, 400]);
     for fault in FAULTS {
         at_every_call(
             &shelf,
@@ -290,8 +296,7 @@ fn a_crash_at_any_call_of_regrouping_leaves_those_that_stay_protected() {
                 let done = parity::regroup(&copy.store, &gone, Room::Enough, copy.context()).unwrap();
                 assert_eq!(done.skipped, []);
                 let groups = copy.list().groups;
-                let names_gone = groups.iter().filter(|group| group.packs != 7);
-                assert_eq!(names_gone.count(), 0, "{groups:?}");
+                assert!(groups.iter().all(|group| group.packs == 7), "{groups:?}");
             },
         );
     }
