@@ -56,6 +56,7 @@ mod cli_demo;
 mod cli_fixture;
 mod cli_forget;
 mod cli_init;
+mod cli_parity;
 mod cli_passwords;
 mod cli_reading;
 mod cli_usage;
