@@ -38,10 +38,10 @@ pub const LIST_IDS_MAX: usize = 1 << 16;
 /// Bytes of the table of a parity group, at most (section "Parity").
 pub const PARITY_TABLE_BYTES_MAX: usize = 64 << 20;
 
-/// Packs in a parity group, at most; recovery shards of a stripe likewise.
+/// Packs in a parity group, at most; recovery shards of a stripe likewise (section "Parity").
 pub const PARITY_MEMBERS_MAX: usize = 200;
 
-/// Bytes of a shard, at most.
+/// Bytes of a shard, at most (section "Parity").
 pub const PARITY_SHARD_BYTES_MAX: usize = 1 << 20;
 
 /// Stored bytes of an object of a kind, at most: what a reader is willing to load.

@@ -115,6 +115,7 @@ mod node_site_freeze;
 mod node_trouble;
 mod parity_fixture;
 mod parity_groups;
+mod parity_memory;
 mod parity_mend;
 mod parity_readers;
 mod pg_drill;

@@ -31,8 +31,7 @@ impl Shelf {
     /// A store with packs of these sizes.
     pub fn with(sizes: &[usize]) -> Self {
         let folders = Folders { cache: PathBuf::new(), state: PathBuf::new() };
-        let mut shelf =
-            Self { store: MemoryStore::new(), packs: BTreeMap::new(), cancel: Cancel::default(), folders };
+        let mut shelf = Self { store: MemoryStore::new(), packs: BTreeMap::new(), cancel: Cancel::default(), folders };
         sizes.iter().enumerate().for_each(|(seed, size)| _ = shelf.put(seed as u64 + 1, *size));
         shelf
     }
@@ -119,9 +118,9 @@ impl Shelf {
 
 pub fn readable_in(store: &MemoryStore, id: PackId) -> bool {
     let contents = store.contents();
-    [pack(id), mended(id)].iter().any(|name| {
-        contents.get(name).is_some_and(|bytes| blake3::hash(bytes).as_bytes() == id.as_bytes())
-    })
+    [pack(id), mended(id)]
+        .iter()
+        .any(|name| contents.get(name).is_some_and(|bytes| blake3::hash(bytes).as_bytes() == id.as_bytes()))
 }
 
 pub fn pack(id: PackId) -> ObjectName {

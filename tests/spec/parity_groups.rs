@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use dssvault::base::id::PackId;
 use dssvault::base::object::ObjectKind;
-use dssvault::storage::testing::{Fault, Faulty};
 use dssvault::storage::Storage;
+use dssvault::storage::testing::{Fault, Faulty};
 use dssvault::vault::check::Mending;
 use dssvault::vault::parity::{self, AddOptions, Room, Which};
 
@@ -88,7 +88,10 @@ fn what_it_costs_is_what_was_asked_for_and_a_dry_run_knows() {
     assert_eq!((foreseen.groups[0].bytes, made.groups[0].bytes), (list.bytes, list.bytes));
     let share = list.bytes as f64 / list.pack_bytes as f64;
     assert!((0.05..0.051).contains(&share), "{share}");
-    assert_eq!(list.bytes, shelf.names(ObjectKind::Parity).iter().map(|n| shelf.store.contents()[n].len() as u64).sum::<u64>());
+    assert_eq!(
+        list.bytes,
+        shelf.names(ObjectKind::Parity).iter().map(|n| shelf.store.contents()[n].len() as u64).sum::<u64>()
+    );
 }
 
 #[test]

@@ -43,7 +43,11 @@ fn a_flip_in_any_shard_of_any_pack_is_mended() {
             let says = format!("its bytes are not those it is named by; its copy {} stands in for it", mended(id));
             assert_eq!(shelf.findings(&report), [format!("? {}: {says}", pack(id))]);
             assert_eq!(shelf.store.contents()[&mended(id)].to_vec(), shelf.packs[&id]);
-            assert_eq!(shelf.findings(&shelf.check(Mending::No)), shelf.findings(&report), "a look later says the same");
+            assert_eq!(
+                shelf.findings(&shelf.check(Mending::No)),
+                shelf.findings(&report),
+                "a look later says the same"
+            );
             shelf.store.delete(&mended(id)).unwrap();
             shelf.flip(&pack(id), at);
         }

@@ -13,8 +13,8 @@ use dssvault::storage::Storage;
 use dssvault::storage::testing::{Fault, Faulty, MemoryStore};
 use dssvault::vault::browse::{self, Filter};
 use dssvault::vault::check::{self, CheckReport, Mending};
-use dssvault::vault::parity::{self, AddOptions};
 use dssvault::vault::context::Folders;
+use dssvault::vault::parity::{self, AddOptions};
 use dssvault::vault::{Context, dump};
 
 use crate::check_fixture::lines;

@@ -92,7 +92,11 @@ pub fn run(args: Args, session: &Session) -> Result<Outcome, CliError> {
             let report = parity::add(&*store, &options, context)?;
             let clean = report.skipped.is_empty();
             let view = AddView::new(report);
-            if clean && !args.dry_run { session.output.report(&view)? } else { session.output.show(&view)? }
+            if clean && !args.dry_run {
+                session.output.report(&view)?
+            } else {
+                session.output.show(&view)?
+            }
             Ok(Outcome::clean_if(clean))
         }
         Action::List => {

@@ -51,7 +51,8 @@ impl View for AddView {
             },
         ));
         if !report.replaced.is_empty() {
-            let (groups, would) = (report.replaced.len() as u64, if report.dry_run { "would replace" } else { "replaced" });
+            let (groups, would) =
+                (report.replaced.len() as u64, if report.dry_run { "would replace" } else { "replaced" });
             text.push_str(&format!("{would} {}\n", counted(groups, "older group", "older groups")));
         }
         text

@@ -195,9 +195,8 @@ impl Table {
         if count > PARITY_MEMBERS_MAX {
             return Err(Malformed("it has more packs than a group may have"));
         }
-        let member = |reader: &mut Reader<'_>| {
-            Ok(Member { pack: PackId::from_bytes(reader.array()?), bytes: reader.u64()? })
-        };
+        let member =
+            |reader: &mut Reader<'_>| Ok(Member { pack: PackId::from_bytes(reader.array()?), bytes: reader.u64()? });
         let members = (0..count).map(|_| member(&mut reader)).collect::<Result<_, Malformed>>()?;
         let shape = Shape { shard_bytes, recovery, overhead, members };
         shape.check()?;

@@ -108,7 +108,9 @@ impl Told<'_> {
             let name = copies::mended_name(*pack);
             match self.hurt.packs.contains_key(pack) || self.standing.absent.contains(pack) {
                 true => self.findings.damage(name, "its bytes are not those it is named by"),
-                false => self.findings.warning(name, "its bytes are not those it is named by, but the pack itself is whole"),
+                false => {
+                    self.findings.warning(name, "its bytes are not those it is named by, but the pack itself is whole")
+                }
             }
         }
     }
@@ -121,7 +123,9 @@ impl Told<'_> {
         for name in &self.hurt.parity {
             match rebuilt(name) {
                 true => self.findings.warning(name, "it was damaged and is made again"),
-                false => self.findings.damage(name, "its checksum does not fit its bytes; the data is whole without it"),
+                false => {
+                    self.findings.damage(name, "its checksum does not fit its bytes; the data is whole without it")
+                }
             }
         }
         for (group, parts) in &self.standing.incomplete {
@@ -133,7 +137,10 @@ impl Told<'_> {
             }
         }
         for (group, why) in &self.standing.unreadable {
-            let what = format!("nothing of the group can be used ({why}); `dssvault parity drop {}` removes it", group.short());
+            let what = format!(
+                "nothing of the group can be used ({why}); `dssvault parity drop {}` removes it",
+                group.short()
+            );
             self.findings.warning(format_args!("parity/{group}"), what);
         }
     }

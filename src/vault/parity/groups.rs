@@ -101,6 +101,10 @@ fn table(storage: &dyn Storage, id: ParityId, parts: &BTreeMap<u16, u64>) -> Res
 }
 
 /// Deletes all objects of a group. The description goes last: what a crash leaves is known for a part of a group.
-pub fn delete(storage: &dyn Storage, id: ParityId, parts: impl DoubleEndedIterator<Item = u16>) -> Result<(), StorageError> {
+pub fn delete(
+    storage: &dyn Storage,
+    id: ParityId,
+    parts: impl DoubleEndedIterator<Item = u16>,
+) -> Result<(), StorageError> {
     parts.rev().try_for_each(|part| storage.delete(&object::name(id, part)))
 }

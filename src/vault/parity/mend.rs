@@ -98,7 +98,8 @@ pub fn standing(storage: &dyn Storage, context: Context<'_>) -> Result<Standing,
 /// a pack under its own hash, or nothing.
 pub fn mend(storage: &dyn Storage, hurt: &Hurt, dry_run: bool, context: Context<'_>) -> Result<Repair, VaultError> {
     let mut scene = Scene::read(storage, context)?;
-    let mut job = Job { wanted: wanted(&scene, hurt), causes: BTreeMap::new(), repair: Repair::default(), dry_run, hurt };
+    let mut job =
+        Job { wanted: wanted(&scene, hurt), causes: BTreeMap::new(), repair: Repair::default(), dry_run, hurt };
     job.repair.dry_run = dry_run;
     scene.stored.spoilt.extend(hurt.packs.keys());
     // A pack may be in two groups, and one that was mended may help to mend another.

@@ -59,11 +59,8 @@ pub fn add(storage: &dyn Storage, options: &AddOptions, context: Context<'_>) ->
         None => usual_overhead(&scene.groups)?,
     };
     let plan = scene.plan(overhead, Scope::Everything);
-    let mut report = AddReport {
-        dry_run: options.dry_run,
-        overhead_hundredths: overhead.hundredths(),
-        ..AddReport::default()
-    };
+    let mut report =
+        AddReport { dry_run: options.dry_run, overhead_hundredths: overhead.hundredths(), ..AddReport::default() };
     if options.dry_run {
         let bytes = |shape: &Shape| (0..=shape.recovery).map(|part| object::stored_bytes(shape, part)).sum();
         report.groups = plan.new.iter().map(|shape| cover::describe(None, shape, bytes(shape))).collect();
@@ -273,8 +270,13 @@ pub fn regroup(
     scene.deleted.doomed.extend(gone);
     scene.deleted.ever.extend(gone);
     let mut report = RegroupReport::default();
-    let affected: Vec<Group> =
-        scene.groups.known.iter().filter(|group| group.shape.packs().any(|m| gone.contains(&m.pack))).cloned().collect();
+    let affected: Vec<Group> = scene
+        .groups
+        .known
+        .iter()
+        .filter(|group| group.shape.packs().any(|m| gone.contains(&m.pack)))
+        .cloned()
+        .collect();
     for group in &affected {
         let left = group.shape.packs().filter(|member| gone.contains(&member.pack)).count();
         let stays = group.shape.packs().count() - left;
