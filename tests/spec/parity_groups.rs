@@ -111,6 +111,24 @@ fn a_damaged_pack_is_told_and_left_out_and_everything_else_is_protected() {
 }
 
 #[test]
+fn a_pack_that_ends_too_early_spoils_no_other() {
+    let shelf = Shelf::with(&[3 * SHARD, 3 * SHARD - 7, 2 * SHARD, 2 * SHARD, 900]);
+    let bad = *shelf.packs.iter().max_by_key(|(_, bytes)| bytes.len()).unwrap().0;
+    let foreseen = AddOptions { dry_run: true, ..AddOptions::default() };
+    assert_eq!(parity::add(&shelf.store, &foreseen, shelf.context()).unwrap().groups[0].packs, 5);
+    // Listed whole and read short, as on a disk with a bad place.
+    let faulty = Faulty::new(Arc::new(shelf.store.clone()), Fault::Once(14));
+    let report = shelf.try_add(&faulty, 5).unwrap();
+    assert_eq!(report.skipped.len(), 1, "{report:?}");
+    assert_eq!(shelf.list().protected_packs, 4);
+    shelf.cut(&pack(bad), 2 * SHARD + 5);
+    parity::drop_groups(&shelf.store, &Which::All, shelf.context()).unwrap();
+    let report = shelf.add(5);
+    assert_eq!(report.skipped.iter().map(|skipped| skipped.pack).collect::<Vec<_>>(), [bad]);
+    assert_eq!(shelf.list().protected_packs, 4);
+}
+
+#[test]
 fn dropping_takes_all_of_a_group_and_nothing_else() {
     let mut shelf = Shelf::with(&[1000; 25]);
     shelf.add(5);

@@ -1,7 +1,7 @@
 //! Whoever reads packs reads mended ones as well: restore, dump, check, and a backup that looks for what it knows.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use dssvault::base::clock::SystemClock;
 use dssvault::base::id::PackId;
@@ -9,8 +9,8 @@ use dssvault::base::object::{ObjectKind, ObjectName};
 use dssvault::base::progress::Silent;
 use dssvault::repo::journal::{Entry, Objects};
 use dssvault::repo::pack::copies;
-use dssvault::storage::Storage;
 use dssvault::storage::testing::{Fault, Faulty, MemoryStore};
+use dssvault::storage::{ObjectEntry, Staged, Storage, StorageError};
 use dssvault::vault::browse::{self, Filter};
 use dssvault::vault::check::{self, CheckReport, Mending};
 use dssvault::vault::context::Folders;
@@ -264,4 +264,72 @@ fn where_the_journal_cannot_be_read_what_is_missing_comes_back_and_the_doubt_is_
     let report = scene.mend();
     assert_eq!(report.repair.as_ref().unwrap().mended.len(), 1, "what wrongly comes back costs space alone");
     assert!(!report.is_clean(), "the journal itself is damaged still");
+}
+
+/// A store in which something happens at the moment when the first object is begun.
+struct Meddled {
+    inner: MemoryStore,
+    then: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+}
+
+impl Storage for Meddled {
+    fn stage(&self) -> Result<Box<dyn Staged>, StorageError> {
+        if let Some(then) = self.then.lock().unwrap().take() {
+            then();
+        }
+        self.inner.stage()
+    }
+
+    fn get(&self, name: &ObjectName, limit: u64) -> Result<Vec<u8>, StorageError> {
+        self.inner.get(name, limit)
+    }
+
+    fn get_range(&self, name: &ObjectName, offset: u64, length: usize) -> Result<Vec<u8>, StorageError> {
+        self.inner.get_range(name, offset, length)
+    }
+
+    fn list(&self, kind: ObjectKind) -> Result<Vec<ObjectEntry>, StorageError> {
+        self.inner.list(kind)
+    }
+
+    fn delete(&self, name: &ObjectName) -> Result<(), StorageError> {
+        self.inner.delete(name)
+    }
+
+    fn location(&self) -> String {
+        self.inner.location()
+    }
+}
+
+#[test]
+fn a_pack_that_is_deleted_while_it_is_mended_or_protected_does_not_come_back() {
+    for mends in [true, false] {
+        let scene = Scene::new();
+        let gone = scene.packs()[0];
+        if mends {
+            scene.store.delete(&name(gone)).unwrap();
+        } else {
+            parity::drop_groups(&scene.store, &parity::Which::All, scene.context()).unwrap();
+        }
+        let (store, repository) = (scene.store.clone(), scene.machine.open(&scene.storage()).unwrap());
+        let deletes = move || {
+            for entry in [Entry::Mark(Objects::packs([gone])), Entry::Doom(Objects::packs([gone]))] {
+                let mut once = Some(entry);
+                repository.journal().append(&repository.secrets, &SystemClock, |_| Ok(once.take())).unwrap();
+            }
+            copies::delete(&store, gone).unwrap();
+        };
+        let then: Mutex<Option<Box<dyn FnOnce() + Send>>> = Mutex::new(Some(Box::new(deletes)));
+        let meddled: Arc<dyn Storage> = Arc::new(Meddled { inner: scene.store.clone(), then });
+        if mends {
+            let report = check::storage_only_mending(&meddled, Mending::Do, scene.context()).unwrap();
+            assert_eq!(report.repair.unwrap().mended, []);
+            assert!(!scene.store.contents().contains_key(&mended(gone)));
+        } else {
+            let report = parity::add(&*meddled, &AddOptions::default(), scene.context()).unwrap();
+            assert_eq!(report.skipped, [], "that it is gone is no damage");
+            let list = parity::list(&scene.store, scene.context()).unwrap();
+            assert_eq!((list.groups[0].deleted_packs, list.protected_packs), (0, list.packs));
+        }
+    }
 }

@@ -56,6 +56,11 @@ impl Columns {
 
     /// The hashes of all shards, if every pack is what it is named by; else the packs that are not, and why.
     pub fn finish(self) -> Result<Vec<Vec<StoredHash>>, Vec<(PackId, String)>> {
+        if self.is_spoilt() {
+            // The others were not read to their end, so that nothing can be said of them.
+            let fault = |column: Column| Some((column.member.pack, column.fault?));
+            return Err(self.columns.into_iter().filter_map(fault).collect());
+        }
         let (mut hashes, mut bad) = (Vec::new(), Vec::new());
         for column in self.columns {
             match column.verdict() {
@@ -87,11 +92,10 @@ impl Column {
     }
 
     fn verdict(self) -> Result<Vec<StoredHash>, (PackId, String)> {
-        match self.fault {
-            Some(why) => Err((self.member.pack, why)),
-            None if self.source.is_none() => Ok(Vec::new()),
-            None if self.whole.finalize().as_bytes() == self.member.pack.as_bytes() => Ok(self.hashes),
-            None => Err((self.member.pack, "its bytes are not those it is named by".to_owned())),
+        let is_right = || self.whole.finalize().as_bytes() == self.member.pack.as_bytes();
+        if self.source.is_none() || is_right() {
+            return Ok(self.hashes);
         }
+        Err((self.member.pack, "its bytes are not those it is named by".to_owned()))
     }
 }

@@ -62,11 +62,12 @@ pub struct Scene<'a> {
 }
 
 impl<'a> Scene<'a> {
-    /// Reads it. Groups are read before packs are listed: a pack stored since only lacks its parity.
+    /// Reads it. Groups come before packs: a pack stored since only lacks its parity. The journal comes last: a pack
+    /// that is not listed since somebody deleted it was doomed before that.
     pub fn read(storage: &'a dyn Storage, context: Context<'a>) -> Result<Self, VaultError> {
-        let deleted = Deleted::read(storage)?;
         let groups = Groups::load(storage)?;
-        Ok(Self { storage, stored: StoredPacks::list(storage)?, groups, deleted, context })
+        let stored = StoredPacks::list(storage)?;
+        Ok(Self { storage, stored, groups, deleted: Deleted::read(storage)?, context })
     }
 
     /// Whether a pack is gone on purpose, or about to be.

@@ -73,7 +73,10 @@ impl Deleted {
                 self.ever.extend(&objects.packs);
                 self.doomed.extend(objects.packs);
             }
-            Entry::Swept(objects) => objects.packs.iter().for_each(|pack| _ = self.doomed.remove(pack)),
+            Entry::Swept(objects) => {
+                objects.packs.iter().for_each(|pack| _ = self.doomed.remove(pack));
+                self.ever.extend(objects.packs);
+            }
             _ => {}
         }
     }

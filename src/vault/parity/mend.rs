@@ -9,6 +9,7 @@ use crate::repo::parity::object;
 use crate::storage::Storage;
 use crate::vault::parity::build::{self, Built, Parts};
 use crate::vault::parity::cover::Scene;
+use crate::vault::parity::deleted::Deleted;
 use crate::vault::parity::groups::Group;
 use crate::vault::parity::stripes::{Stripes, Verdict};
 use crate::vault::{Context, VaultError};
@@ -153,8 +154,14 @@ impl Job<'_> {
         let bytes = group.shape.packs().filter(|m| self.wanted.contains(&m.pack)).map(|m| m.bytes).sum();
         scene.context.progress.on(Event::Phase { phase: Phase::Mend, total: Some(bytes) });
         let verdicts = Stripes::new(scene, group.id, &table, &self.wanted).run(self.dry_run)?;
+        // Putting a pack together takes time, in which it may have been deleted.
+        scene.deleted = Deleted::read(scene.storage)?;
         let mut progress = false;
         for (pack, verdict) in verdicts {
+            if scene.is_deleted(&pack) {
+                self.wanted.remove(&pack);
+                continue;
+            }
             match verdict {
                 Verdict::Whole { shards, bytes, staged } => {
                     if let Some(staged) = staged {
