@@ -17,8 +17,8 @@ Examples:
   dssvault -r /srv/vault check --storage-only --repair --dry-run
   dssvault -r /srv/vault check --storage-only --repair       mends from parity
 
-Exit status 1: damage was found, or is left after a repair; each line names the object and
-what needs it.";
+Exit status 1: damage was found, or is left after a repair; each line names the object
+and what needs it.";
 
 /// Verify that everything the snapshots need is there and undamaged.
 #[derive(Debug, clap::Args)]
