@@ -103,6 +103,8 @@ id!(/// Names an index segment: BLAKE3 of its stored bytes.
     SegmentId, 32);
 id!(/// Plain BLAKE3 of stored bytes.
     StoredHash, 32);
+id!(/// Names a parity group: the beginning of the BLAKE3 of its table.
+    ParityId, 16);
 id!(/// Names a repository: random, made by `init`.
     RepositoryId, 16);
 id!(/// Names a snapshot: random, fixed when its session begins.

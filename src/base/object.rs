@@ -19,12 +19,25 @@ pub enum ObjectKind {
     Session,
     /// `journal/<n>`: the owner's log.
     Journal,
+    /// `parity/<group>-<k>`: what mends damaged packs without a key.
+    Parity,
+    /// `mended/<hash>`: a pack again, where the one of that name is damaged or gone.
+    Mended,
 }
 
 impl ObjectKind {
     /// Every kind, in the order a reader needs them.
-    pub const ALL: [Self; 7] =
-        [Self::Config, Self::Key, Self::Journal, Self::Session, Self::Snapshot, Self::Index, Self::Pack];
+    pub const ALL: [Self; 9] = [
+        Self::Config,
+        Self::Key,
+        Self::Journal,
+        Self::Session,
+        Self::Snapshot,
+        Self::Index,
+        Self::Pack,
+        Self::Mended,
+        Self::Parity,
+    ];
 
     /// The folder's name, and the word used in messages.
     pub const fn folder(self) -> &'static str {
@@ -36,6 +49,8 @@ impl ObjectKind {
             Self::Snapshot => "snapshots",
             Self::Session => "sessions",
             Self::Journal => "journal",
+            Self::Parity => "parity",
+            Self::Mended => "mended",
         }
     }
 
@@ -49,12 +64,20 @@ impl ObjectKind {
             Self::Snapshot => 5,
             Self::Session => 6,
             Self::Journal => 7,
+            Self::Parity => 8,
+            Self::Mended => 9,
         }
     }
 
     /// Whether the name is the BLAKE3 hash of the stored bytes (packs, index); all others carry a checksum.
     pub const fn is_named_by_hash(self) -> bool {
-        matches!(self, Self::Pack | Self::Index)
+        matches!(self, Self::Pack | Self::Index | Self::Mended)
+    }
+
+    /// Whether a repository may be without the folder: one in which nothing was ever mended, or made by a program
+    /// that did not know it.
+    pub const fn may_be_absent(self) -> bool {
+        matches!(self, Self::Parity | Self::Mended)
     }
 }
 
@@ -142,6 +165,6 @@ mod tests {
         folders.sort_unstable();
         codes.sort_unstable();
         assert!(folders.windows(2).all(|two| two[0] != two[1]));
-        assert_eq!(codes, [1, 2, 3, 4, 5, 6, 7]);
+        assert_eq!(codes, [1, 2, 3, 4, 5, 6, 7, 8, 9]);
     }
 }

@@ -28,6 +28,10 @@ pub enum Phase {
     Repack,
     /// Reading back the copies that are kept.
     Copies,
+    /// Reading packs to make parity over them.
+    Parity,
+    /// Putting damaged packs together again.
+    Mend,
 }
 
 /// One thing that happened.

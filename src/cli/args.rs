@@ -7,7 +7,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::cli::commands::{
     backup, check, completions, demo, drill_database, dump, export, forget, import_tar, init, inspect, key, ls, man,
-    optimize, pin, prune, restore, resume, snapshots, stats, undelete,
+    optimize, parity, pin, prune, restore, resume, snapshots, stats, undelete,
 };
 use crate::cli::environment;
 use crate::cli::error::CliError;
@@ -109,6 +109,8 @@ pub enum Command {
     Optimize(optimize::Args),
     /// Verify that everything needed is there and undamaged
     Check(check::Args),
+    /// Add, list and drop parity, from which damaged packs are mended
+    Parity(parity::Args),
     /// Show sizes and how well they deduplicate
     Stats(stats::Args),
     /// Tell what a DSS data directory is and what its parts weigh
@@ -149,6 +151,7 @@ impl Command {
             Self::Prune(args) => prune::run(args, session),
             Self::Optimize(args) => optimize::run(args, session),
             Self::Check(args) => check::run(args, session),
+            Self::Parity(args) => parity::run(args, session),
             Self::Stats(args) => stats::run(args, session),
             Self::Inspect(args) => inspect::run(args, session),
             Self::Key(args) => key::run(args, session),

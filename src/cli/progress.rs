@@ -319,6 +319,8 @@ fn word(phase: Phase) -> &'static str {
         Phase::Storage => "storage",
         Phase::Repack => "repack",
         Phase::Copies => "copies",
+        Phase::Parity => "parity",
+        Phase::Mend => "mending",
     }
 }
 

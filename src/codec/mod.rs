@@ -2,6 +2,7 @@
 
 pub mod chunk;
 pub mod compress;
+pub mod erasure;
 pub mod gzip;
 pub mod kdf;
 pub mod padme;

@@ -7,6 +7,7 @@
 mod keyring;
 mod local;
 mod objects;
+mod parity;
 mod seeds;
 mod targets;
 
@@ -39,6 +40,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "owner_map", run: local::owner_map, seeds: local::owner_map_seeds },
     Target { name: "pack_open", run: objects::pack_open, seeds: objects::pack_open_seeds },
     Target { name: "pack_table", run: targets::pack_table, seeds: seeds::pack_table },
+    Target { name: "parity_table", run: parity::table, seeds: parity::seeds },
     Target { name: "plain_object", run: targets::plain_object, seeds: seeds::plain_object },
     Target { name: "sealed_object", run: targets::sealed_object, seeds: seeds::sealed_object },
     Target { name: "sealed_payload", run: targets::sealed_payload, seeds: seeds::sealed_payload },

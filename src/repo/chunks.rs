@@ -4,11 +4,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::base::id::ChunkId;
+use crate::base::object::ObjectName;
 use crate::codec::compress::Inflater;
 use crate::codec::seal::ObjectCipher;
 use crate::repo::error::RepoError;
 use crate::repo::index::{ChunkPlace, Index, PackPlace};
-use crate::repo::pack::reader;
+use crate::repo::pack::copies;
+use crate::repo::pack::reader::{self, HEADER_GUESS};
 use crate::repo::repository::Repository;
 use crate::repo::secrets::{IdDomain, IdKey};
 use crate::storage::StorageError;
@@ -100,8 +102,17 @@ impl<'a> ChunkReader<'a> {
 
     fn read_at(&self, id: &ChunkId, place: ChunkPlace) -> Result<Vec<u8>, RepoError> {
         let pack = self.index.pack(place.pack)?;
-        let name = reader::name(pack.id);
         let block = self.block(place, &pack)?;
+        self.cut(id, place, &pack, &block).or_else(|first| {
+            // Other bytes may stand under the pack's name, in good order; not so in its mended copy.
+            let mended = self.fetch_mended(place.block, &pack).map_err(|_| first)?;
+            self.cut(id, place, &pack, &mended)
+        })
+    }
+
+    /// The chunk out of a block that was just read; a wrong one is an error that names the object.
+    fn cut(&self, id: &ChunkId, place: ChunkPlace, pack: &PackPlace, block: &[u8]) -> Result<Vec<u8>, RepoError> {
+        let name = reader::name(pack.id);
         let start = place.offset as usize;
         let chunk = start
             .checked_add(place.length as usize)
@@ -140,16 +151,34 @@ impl<'a> ChunkReader<'a> {
 
     fn fetch(&self, number: u32, slot: u32, pack: &PackPlace) -> Result<Vec<u8>, RepoError> {
         let name = reader::name(pack.id);
+        let read = || self.fetch_from(&name, &*self.cipher(number, pack)?, slot, pack);
+        read().or_else(|first| self.fetch_mended(slot, pack).map_err(|_| first))
+    }
+
+    /// The block from the pack's mended copy, by that copy's own header.
+    pub fn fetch_mended(&self, slot: u32, pack: &PackPlace) -> Result<Vec<u8>, RepoError> {
+        let name = copies::mended_name(pack.id);
+        let header = self.repository.storage.get_range(&name, 0, (pack.header_bytes as usize).min(HEADER_GUESS))?;
+        let (_, cipher) = reader::parse_header(self.repository, &name, &header)?;
+        self.fetch_from(&name, &cipher, slot, pack)
+    }
+
+    fn fetch_from(
+        &self,
+        name: &ObjectName,
+        cipher: &ObjectCipher,
+        slot: u32,
+        pack: &PackPlace,
+    ) -> Result<Vec<u8>, RepoError> {
         let block = pack
             .blocks
             .get(slot as usize)
-            .ok_or_else(|| RepoError::damaged(&name, "the index names a block it does not have"))?;
-        let cipher = self.cipher(number, pack)?;
-        let stored = self.repository.storage.get_range(&name, block.offset, block.stored_bytes as usize)?;
+            .ok_or_else(|| RepoError::damaged(name, "the index names a block it does not have"))?;
+        let stored = self.repository.storage.get_range(name, block.offset, block.stored_bytes as usize)?;
         let mut out = Vec::new();
         let mut inflater = Inflater::new()
-            .map_err(|error| RepoError::damaged(&name, format_args!("no memory to expand it: {error}")))?;
-        let opened = reader::Opening { name: &name, cipher: &cipher, slot };
+            .map_err(|error| RepoError::damaged(name, format_args!("no memory to expand it: {error}")))?;
+        let opened = reader::Opening { name, cipher, slot };
         opened.block(block.codec, block.raw_bytes, stored, &mut inflater, &mut out)?;
         Ok(out)
     }

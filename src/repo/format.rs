@@ -35,12 +35,22 @@ pub const TABLE_BYTES_MAX: usize = 64 << 20;
 /// Ids in one list chunk, at most (section "Trees").
 pub const LIST_IDS_MAX: usize = 1 << 16;
 
+/// Bytes of the table of a parity group, at most (section "Parity").
+pub const PARITY_TABLE_BYTES_MAX: usize = 64 << 20;
+
+/// Packs in a parity group, at most; recovery shards of a stripe likewise (section "Parity").
+pub const PARITY_MEMBERS_MAX: usize = 200;
+
+/// Bytes of a shard, at most (section "Parity").
+pub const PARITY_SHARD_BYTES_MAX: usize = 1 << 20;
+
 /// Stored bytes of an object of a kind, at most: what a reader is willing to load.
 pub const fn object_bytes_max(kind: ObjectKind) -> u64 {
     match kind {
         ObjectKind::Config | ObjectKind::Key | ObjectKind::Session => 1 << 20,
         ObjectKind::Journal | ObjectKind::Snapshot => 64 << 20,
         ObjectKind::Index => 256 << 20,
-        ObjectKind::Pack => PACK_BYTES_MAX,
+        ObjectKind::Pack | ObjectKind::Mended => PACK_BYTES_MAX,
+        ObjectKind::Parity => PACK_BYTES_MAX + PARITY_TABLE_BYTES_MAX as u64 + (1 << 20),
     }
 }

@@ -11,6 +11,7 @@ pub mod index;
 pub mod journal;
 pub mod keys;
 pub mod pack;
+pub mod parity;
 pub mod plain;
 pub mod repository;
 pub mod sealed;

@@ -10,6 +10,7 @@ pub mod error;
 pub mod forget;
 pub mod init;
 pub mod keys;
+pub mod parity;
 pub mod pins;
 pub mod prune;
 pub mod restore;

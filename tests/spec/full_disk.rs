@@ -168,3 +168,43 @@ fn a_full_repository_gives_back_what_was_forgotten() {
     assert_eq!(machine.misses(&store, &machine.folders, &kept, &machine.source()), [""; 0]);
     assert!(machine.check(&store, &machine.folders).unwrap().is_clean());
 }
+
+#[test]
+fn parity_and_mending_name_a_full_repository_and_go_on_when_there_is_room() {
+    let machine = Machine::new();
+    let _disk = match SmallDisk::mount(machine.path("disk"), 40) {
+        Ok(disk) => disk,
+        Err(reason) => {
+            let test = "parity_and_mending_name_a_full_repository_and_go_on_when_there_is_room";
+            return skip(&format!("full_disk::{test}"), &reason);
+        }
+    };
+    machine.found_on_disk("disk/vault");
+    machine.write("large.bin", &noise(1, 12 << 20));
+    assert!(machine.backup_program("disk/vault").output().unwrap().status.success());
+    let ballast = |megabytes: usize| std::fs::write(machine.path("disk/ballast"), vec![1; megabytes << 20]).unwrap();
+    let run = |arguments: &[&str]| machine.program("disk/vault", arguments).output().unwrap();
+    let nothing_is_left = || assert_eq!(machine.objects_on_disk("disk/vault", "tmp"), []);
+
+    ballast(22);
+    require_said(&run(&["parity", "add"]), &machine.path("disk"));
+
+    nothing_is_left();
+    assert_eq!(machine.objects_on_disk("disk/vault", "parity"), []);
+    assert!(run(&["check", "--read-data"]).status.success());
+    ballast(1);
+    assert!(run(&["parity", "add"]).status.success());
+    let (pack, _) = machine.objects_on_disk("disk/vault", "packs").into_iter().max_by_key(|(_, bytes)| *bytes).unwrap();
+    let mut bytes = std::fs::read(&pack).unwrap();
+    bytes[5000] ^= 1;
+    std::fs::write(&pack, bytes).unwrap();
+    ballast(12);
+
+    require_said(&run(&["check", "--storage-only", "--repair"]), &machine.path("disk"));
+
+    nothing_is_left();
+    assert_eq!(machine.objects_on_disk("disk/vault", "mended"), []);
+    ballast(1);
+    assert!(run(&["check", "--storage-only", "--repair"]).status.success());
+    assert!(run(&["check", "--read-data"]).status.success());
+}

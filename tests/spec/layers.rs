@@ -46,6 +46,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("java_properties", &["dss/datadir/properties.rs"]),
     ("nix", &["sys/"]),
     ("percent_encoding", &["dss/control/http.rs", "postgres/address.rs", "postgres/url.rs"]),
+    ("reed_solomon_simd", &["codec/erasure.rs"]),
     ("rpassword", &["app/", "cli/"]),
     ("shlex", &["dss/datadir/shell.rs"]),
     ("signal_hook", &["cli/"]),

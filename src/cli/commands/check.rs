@@ -5,7 +5,7 @@ use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
 use crate::cli::views::check::CheckView;
 use crate::vault::Context;
-use crate::vault::check::{self, CheckReport, ReadData};
+use crate::vault::check::{self, CheckReport, Mending, ReadData};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -14,8 +14,11 @@ Examples:
   dssvault -r /srv/vault check --read-data=5%        and a random twentieth
   dssvault -r /srv/vault check --read-data=2/10      and the second of ten parts
   dssvault -r /srv/vault check --storage-only        bytes only, needs no password
+  dssvault -r /srv/vault check --storage-only --repair --dry-run
+  dssvault -r /srv/vault check --storage-only --repair       mends from parity
 
-Exit status 1: damage was found; each line names the object and what needs it.";
+Exit status 1: damage was found, or is left after a repair; each line names the object
+and what needs it.";
 
 /// Verify that everything the snapshots need is there and undamaged.
 #[derive(Debug, clap::Args)]
@@ -28,12 +31,18 @@ pub struct Args {
     /// Compare every stored object with its name or checksum; needs no password
     #[arg(long, conflicts_with = "read_data")]
     storage_only: bool,
+    /// Mend damaged and missing packs from parity (`dssvault parity`); needs no password
+    #[arg(long, requires = "storage_only")]
+    repair: bool,
+    /// Only say what would be mended
+    #[arg(long, requires = "repair")]
+    dry_run: bool,
 }
 
 /// Checks.
 pub fn run(args: Args, session: &Session) -> Result<Outcome, CliError> {
     let report = if args.storage_only {
-        storage_only(session)?
+        storage_only(args.mending(), session)?
     } else {
         let opened = session.open()?;
         let reporter = session.reporter();
@@ -49,12 +58,22 @@ pub fn run(args: Args, session: &Session) -> Result<Outcome, CliError> {
     Ok(Outcome::clean_if(view.is_clean()))
 }
 
-fn storage_only(session: &Session) -> Result<CheckReport, CliError> {
+impl Args {
+    fn mending(&self) -> Mending {
+        match (self.repair, self.dry_run) {
+            (false, _) => Mending::No,
+            (true, true) => Mending::DryRun,
+            (true, false) => Mending::Do,
+        }
+    }
+}
+
+fn storage_only(mending: Mending, session: &Session) -> Result<CheckReport, CliError> {
     let store = session.location()?.existing_store()?;
     let folders = session.folder_roots()?.unprepared();
     let reporter = session.reporter();
     let context = Context { progress: &reporter, cancel: &session.cancel, folders: &folders };
-    Ok(check::storage_only(&store, context)?)
+    Ok(check::storage_only_mending(&store, mending, context)?)
 }
 
 /// Reads `all`, `5%` or `2/10`.

@@ -16,6 +16,7 @@ pub mod ls;
 pub mod man;
 pub mod migrate;
 pub mod optimize;
+pub mod parity;
 pub mod pin;
 pub mod prune;
 pub mod restore;

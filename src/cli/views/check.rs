@@ -6,6 +6,7 @@ use crate::base::size::ByteCount;
 use crate::cli::output::View;
 use crate::cli::text::{self, count, counted, duration};
 use crate::vault::check::{CheckReport, Finding};
+use crate::vault::parity::Repair;
 
 /// The summary of a check. Names that restic has mean the same here.
 #[derive(Debug, Serialize)]
@@ -21,6 +22,10 @@ pub struct CheckView {
     chunks: u64,
     bytes_read: u64,
     unused_packs: u64,
+    mended_packs: u64,
+    parity_objects: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    repair: Option<Repair>,
     total_duration: f64,
     findings: Vec<Finding>,
 }
@@ -41,6 +46,9 @@ impl CheckView {
             chunks: report.chunks,
             bytes_read: report.bytes_read,
             unused_packs: report.unused_packs,
+            mended_packs: report.mended_packs,
+            parity_objects: report.parity_objects,
+            repair: report.repair,
             total_duration: report.seconds,
             findings: report.findings,
         }
@@ -76,6 +84,9 @@ impl View for CheckView {
                 counted(self.unused_packs, "object", "objects"),
             ));
         }
+        if let Some(repair) = &self.repair {
+            text.push_str(&repaired(repair));
+        }
         text.push_str(&if self.clean {
             "no damage found\n".to_owned()
         } else {
@@ -84,6 +95,24 @@ impl View for CheckView {
         });
         text
     }
+}
+
+/// What a repair did.
+fn repaired(repair: &Repair) -> String {
+    let would = if repair.dry_run { "would be " } else { "" };
+    let mut text = String::new();
+    for mended in &repair.mended {
+        let shards = counted(mended.shards, "shard", "shards");
+        let size = ByteCount(mended.bytes);
+        text.push_str(&format!("{would}mended  packs/{}: {shards} of its {size}\n", mended.pack.short()));
+    }
+    for name in &repair.rebuilt {
+        text.push_str(&format!("{would}made again  {name}\n"));
+    }
+    if repair.mended.is_empty() && repair.unmended.is_empty() && repair.rebuilt.is_empty() {
+        text.push_str("there was nothing to mend\n");
+    }
+    text
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ pub mod inspect;
 pub mod key;
 pub mod migrate;
 pub mod note;
+pub mod parity;
 pub mod pin;
 pub mod pristine;
 pub mod prune;

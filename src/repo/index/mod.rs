@@ -28,7 +28,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use crate::base::cancel::Cancel;
 use crate::base::id::{ChunkId, PackId, SegmentId};
-use crate::base::object::ObjectKind;
 use crate::base::progress::{Event, Progress, Silent};
 use crate::codec::sign::SigningSecret;
 use crate::repo::crypt::Sealer;
@@ -40,7 +39,7 @@ use crate::repo::index::run::Run;
 use crate::repo::index::shelf::Fault;
 use crate::repo::index::view::{Changed, View};
 use crate::repo::journal::State;
-use crate::repo::pack::reader;
+use crate::repo::pack::{copies, reader};
 use crate::repo::repository::Repository;
 
 pub use options::{IndexOptions, IndexProblem, ListedSegment, Strictness, Verdicts};
@@ -177,7 +176,7 @@ impl Index {
         progress: &dyn Progress,
         cancel: &Cancel,
     ) -> Result<u64, RepoError> {
-        let listing = repository.storage.list(ObjectKind::Pack)?;
+        let listing = copies::list(&*repository.storage)?;
         let (mut adopted, mut problems, verdicts) = (0, Vec::new(), self.verdicts());
         self.change(cancel, |builder| {
             (adopted, problems) = (0, Vec::new());

@@ -4,9 +4,9 @@ use std::cell::OnceCell;
 use std::collections::HashMap;
 
 use crate::base::id::PackId;
-use crate::base::object::ObjectKind;
 use crate::repo::error::RepoError;
 use crate::repo::index::Verdicts;
+use crate::repo::pack::copies;
 use crate::repo::repository::Repository;
 
 /// The packs of the store and their sizes, without doomed ones. To be made after the journal was read and after the
@@ -28,7 +28,7 @@ impl<'a> Present<'a> {
         if let Some(packs) = self.packs.get() {
             return Ok(packs);
         }
-        let listing = self.repository.storage.list(ObjectKind::Pack)?;
+        let listing = copies::list(&*self.repository.storage)?;
         let packs = listing.into_iter().filter_map(|entry| Some((entry.name.text().parse().ok()?, entry.bytes)));
         let packs = packs.filter(|(id, _)| !self.verdicts.doomed.contains(id)).collect();
         Ok(self.packs.get_or_init(|| packs))

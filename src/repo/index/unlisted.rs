@@ -3,10 +3,10 @@
 
 use crate::base::cancel::Cancel;
 use crate::base::id::PackId;
-use crate::base::object::ObjectKind;
 use crate::base::progress::{Event, Progress};
 use crate::repo::error::RepoError;
 use crate::repo::index::{Index, ListedPack};
+use crate::repo::pack::copies;
 use crate::repo::pack::reader::read_table;
 use crate::repo::repository::Repository;
 
@@ -18,7 +18,7 @@ pub fn unlisted_packs(
     cancel: &Cancel,
 ) -> Result<Vec<ListedPack>, RepoError> {
     let mut found = Vec::new();
-    for entry in repository.storage.list(ObjectKind::Pack)? {
+    for entry in copies::list(&*repository.storage)? {
         if cancel.is_requested() {
             return Err(RepoError::Interrupted);
         }

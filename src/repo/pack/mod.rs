@@ -1,5 +1,6 @@
 //! Packs: the stored objects that hold blocks (`docs/format.md`, "Packs").
 
+pub mod copies;
 pub mod reader;
 pub mod table;
 pub mod writer;

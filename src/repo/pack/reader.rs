@@ -9,6 +9,7 @@ use crate::repo::Repository;
 use crate::repo::error::RepoError;
 use crate::repo::format::{BLOCK_BYTES_MAX, TABLE_BYTES_MAX};
 use crate::repo::header::{FIXED_BYTES, Header};
+use crate::repo::pack::copies;
 use crate::repo::pack::table::{BlockCodec, PackTable};
 use crate::repo::pack::writer::{TRAILER_BYTES, TRAILER_SEALED_BYTES};
 use crate::repo::sealed::header_error;
@@ -23,19 +24,21 @@ pub fn name(id: PackId) -> ObjectName {
 
 /// The cipher of a pack, from its header.
 pub fn open(repository: &Repository, id: PackId, header_bytes: u32) -> Result<ObjectCipher, RepoError> {
-    let name = name(id);
     if (header_bytes as usize) < FIXED_BYTES || header_bytes as usize > HEADER_GUESS {
-        return Err(RepoError::damaged(&name, "the index gives an impossible header length"));
+        return Err(RepoError::damaged(&name(id), "the index gives an impossible header length"));
     }
-    let bytes = repository.storage.get_range(&name, 0, header_bytes as usize)?;
-    Ok(parse_header(repository, &name, &bytes)?.1)
+    copies::either(id, |name| {
+        let bytes = repository.storage.get_range(name, 0, header_bytes as usize)?;
+        Ok(parse_header(repository, name, &bytes)?.1)
+    })
 }
 
 /// The header of a pack, given its stored size. Says nothing about its being genuine.
 pub fn header(repository: &Repository, id: PackId, bytes: u64) -> Result<Header, RepoError> {
-    let name = name(id);
-    let front = repository.storage.get_range(&name, 0, (bytes as usize).min(HEADER_GUESS))?;
-    Header::parse(&mut Reader::new(&front), ObjectKind::Pack).map_err(|error| header_error(&name, error))
+    copies::either(id, |name| {
+        let front = repository.storage.get_range(name, 0, (bytes as usize).min(HEADER_GUESS))?;
+        Header::parse(&mut Reader::new(&front), ObjectKind::Pack).map_err(|error| header_error(name, error))
+    })
 }
 
 /// Parses the header at the front of `bytes` and makes the pack's cipher.
@@ -91,15 +94,23 @@ impl Opening<'_> {
 
 /// Reads the table of a pack from the pack itself, given its stored size.
 pub fn read_table(repository: &Repository, id: PackId, bytes: u64) -> Result<PackTable, RepoError> {
-    let name = name(id);
-    let front = repository.storage.get_range(&name, 0, (bytes as usize).min(HEADER_GUESS))?;
-    let (header, cipher) = parse_header(repository, &name, &front)?;
-    let too_short = || RepoError::damaged(&name, "it is too short for its trailer");
+    let mended = |first| {
+        let name = copies::mended_name(id);
+        let listed = repository.storage.list(ObjectKind::Mended)?.into_iter().find(|entry| entry.name == name);
+        listed.map_or(Err(first), |entry| read_table_of(repository, &name, entry.bytes))
+    };
+    read_table_of(repository, &name(id), bytes).or_else(mended)
+}
+
+fn read_table_of(repository: &Repository, name: &ObjectName, bytes: u64) -> Result<PackTable, RepoError> {
+    let front = repository.storage.get_range(name, 0, (bytes as usize).min(HEADER_GUESS))?;
+    let (header, cipher) = parse_header(repository, name, &front)?;
+    let too_short = || RepoError::damaged(name, "it is too short for its trailer");
     let trailer_at = bytes.checked_sub(TRAILER_BYTES as u64).ok_or_else(too_short)?;
-    let trailer = repository.storage.get_range(&name, trailer_at, TRAILER_SEALED_BYTES)?;
-    let (offset, length) = open_trailer(&name, &cipher, trailer, trailer_at, header.length() as u64)?;
-    let sealed = repository.storage.get_range(&name, offset, length)?;
-    open_table(&name, &cipher, sealed, header.length() as u64, offset)
+    let trailer = repository.storage.get_range(name, trailer_at, TRAILER_SEALED_BYTES)?;
+    let (offset, length) = open_trailer(name, &cipher, trailer, trailer_at, header.length() as u64)?;
+    let sealed = repository.storage.get_range(name, offset, length)?;
+    open_table(name, &cipher, sealed, header.length() as u64, offset)
 }
 
 /// Opens a trailer: where the sealed table lies, and its length. `end` is where the trailer begins.

@@ -97,8 +97,13 @@ impl Place {
     /// The folder of an object, created if need be, itself durably in its parent.
     pub(super) fn ready_folder(&self, name: &ObjectName) -> Result<PathBuf, StorageError> {
         let folder = self.folder_of(name);
-        if !is_fanned_out(name.kind()) || self.is_settled(&folder) {
+        if !(is_fanned_out(name.kind()) || name.kind().may_be_absent()) || self.is_settled(&folder) {
             return Ok(folder);
+        }
+        if name.kind().may_be_absent() {
+            let of_kind = self.folder(name.kind());
+            make_folder(&of_kind, self.modes).map_err(|source| self.failed("create", &of_kind, source))?;
+            self.sync_folder(&self.root)?;
         }
         make_folder(&folder, self.modes).map_err(|source| self.failed("create", &folder, source))?;
         // Another process may have made the folder and not yet its entry durable, so this is done in either case.
@@ -124,7 +129,7 @@ impl Place {
 
 /// Whether a folder may grow so large that it is split by the first two characters of the names.
 pub(super) fn is_fanned_out(kind: ObjectKind) -> bool {
-    matches!(kind, ObjectKind::Pack | ObjectKind::Index)
+    matches!(kind, ObjectKind::Pack | ObjectKind::Index | ObjectKind::Mended)
 }
 
 /// The fan-out folder of a name. Names are ASCII, so that a cut after two bytes is one after two characters.

@@ -14,6 +14,9 @@ use crate::storage::{CreateMethod, ObjectEntry, StorageError};
 pub(super) fn list(place: &Place, kind: ObjectKind) -> Result<Vec<ObjectEntry>, StorageError> {
     let folder = place.folder(kind);
     let mut found = Vec::new();
+    if kind.may_be_absent() && place.root.is_dir() && is_absent(&folder) {
+        return Ok(found);
+    }
     if !layout::is_fanned_out(kind) {
         visit(place, kind, &folder, |entry, text| add(place, kind, entry, text, &mut found))?;
         return Ok(found);
@@ -28,6 +31,10 @@ pub(super) fn list(place: &Place, kind: ObjectKind) -> Result<Vec<ObjectEntry>, 
         })
     })?;
     Ok(found)
+}
+
+fn is_absent(folder: &Path) -> bool {
+    fs::symlink_metadata(folder).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
 /// Calls `each` for every entry whose name is UTF-8, as the names of all objects are.

@@ -106,7 +106,10 @@ fn preparing_a_directory_probes_it_and_lays_it_out() {
     assert_eq!(capabilities.create_method("").unwrap(), CreateMethod::HardLink);
     let mut folders: Vec<_> = fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     folders.sort();
-    assert_eq!(folders, ["config", "index", "journal", "keys", "packs", "sessions", "snapshots", "tmp"]);
+    assert_eq!(
+        folders,
+        ["config", "index", "journal", "keys", "mended", "packs", "parity", "sessions", "snapshots", "tmp"]
+    );
 }
 
 #[test]

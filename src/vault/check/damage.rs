@@ -17,6 +17,8 @@ struct BadPacks {
     lost: HashSet<u32>,
     /// Bad blocks of a pack, and why the lowest of them is bad where that is known.
     blocks: BTreeMap<u32, BTreeMap<u32, Option<String>>>,
+    /// What was wrong with packs whose mended copy served instead.
+    replaced: BTreeMap<u32, String>,
 }
 
 impl Damage {
@@ -28,6 +30,16 @@ impl Damage {
     /// A block of the pack cannot be read.
     pub fn lose_block(&self, pack: u32, block: u32, cause: Option<String>) {
         self.lock().blocks.entry(pack).or_default().entry(block).or_insert(cause);
+    }
+
+    /// A block of the pack cannot be read, but that of its mended copy can.
+    pub fn replace_block(&self, pack: u32, cause: String) {
+        self.lock().replaced.entry(pack).or_insert(cause);
+    }
+
+    /// Packs whose mended copy served, and what is wrong with each, in order of number.
+    pub fn replaced(&self) -> Vec<(u32, String)> {
+        self.lock().replaced.iter().map(|(pack, cause)| (*pack, cause.clone())).collect()
     }
 
     /// Whether a copy of a chunk is lost.

@@ -9,7 +9,7 @@ use crate::base::progress::{Event, Phase};
 use crate::base::random::{Entropy, array};
 use crate::repo::Repository;
 use crate::repo::index::Index;
-use crate::repo::pack::reader;
+use crate::repo::pack::{copies, reader};
 use crate::vault::check::damage::Damage;
 use crate::vault::check::findings::Findings;
 use crate::vault::check::pack::{Job, Scratch, Verdict};
@@ -23,6 +23,10 @@ pub struct StoredPack {
     pub id: PackId,
     /// Its size.
     pub bytes: u64,
+    /// Size of its mended copy.
+    pub mended: Option<u64>,
+    /// Nothing but the mended copy is there; `bytes` is its size.
+    pub absent: bool,
 }
 
 /// Refuses a share that is none.
@@ -89,7 +93,7 @@ pub struct Reading<'a> {
 /// What reading packs came to.
 #[derive(Default)]
 pub struct ReadPacks {
-    /// Packs with something wrong, by the index's number.
+    /// Packs with something wrong, mended or not, by the index's number.
     pub bad: HashSet<u32>,
     /// Packs read.
     pub packs: u64,
@@ -120,16 +124,23 @@ impl Reading<'_> {
         let Context { cancel, progress, .. } = self.context;
         let indexed = self.numbers.get(&pack.id).and_then(|number| self.index?.pack(*number).ok());
         let blocks = indexed.as_ref().map(|place| place.blocks.as_slice());
-        let mut verdict =
-            Job { repository: self.repository, cancel, progress }.verify(pack.id, pack.bytes, blocks, scratch);
+        let job = Job { repository: self.repository, cancel, progress };
+        let mut verdict = match pack.absent {
+            true => Verdict { faults: vec!["it is missing".to_owned()], lost: true, ..Verdict::default() },
+            false => job.verify(pack.id, &reader::name(pack.id), pack.bytes, blocks, scratch),
+        };
+        if let Some(bytes) = pack.mended.filter(|_| !verdict.faults.is_empty()) {
+            let second = job.verify(pack.id, &copies::mended_name(pack.id), bytes, blocks, scratch);
+            verdict.stand_in(second);
+        }
         let differs = |hash: [u8; 32]| self.tables.get(&pack.id).is_some_and(|other| *other != hash);
-        if verdict.faults.is_empty() && verdict.table_hash.is_some_and(differs) {
+        if verdict.is_good() && verdict.table_hash.is_some_and(differs) {
             verdict.faults.push("the index gives it another content than its own table".to_owned());
         }
         verdict
     }
 
-    /// Notes what a verdict says; `true` if anything is wrong.
+    /// Notes what a verdict says; `true` if there was anything to say.
     fn report(&self, pack: &StoredPack, verdict: &Verdict) -> bool {
         if let Some(number) = self.numbers.get(&pack.id) {
             if verdict.lost {
@@ -139,11 +150,21 @@ impl Reading<'_> {
                 self.damage.lose_block(*number, *block, None);
             }
         }
-        if !verdict.faults.is_empty() {
-            self.findings.damage(reader::name(pack.id), verdict.faults.join("; "));
+        let name = reader::name(pack.id);
+        if verdict.is_good() {
+            if let Some(fault) = &verdict.replaced {
+                self.findings.warning(&name, mended_says(pack.id, fault));
+            }
+            return verdict.replaced.is_some();
         }
-        !verdict.faults.is_empty()
+        self.findings.damage(name, verdict.faults.join("; "));
+        true
     }
+}
+
+/// What is said of a pack whose mended copy stands in for it.
+pub fn mended_says(id: PackId, fault: &str) -> String {
+    format!("{fault}; its copy {} stands in for it", copies::mended_name(id))
 }
 
 #[cfg(test)]
@@ -155,7 +176,7 @@ mod tests {
 
     fn packs(count: u64) -> Vec<StoredPack> {
         let id = |number: u64| PackId::from_bytes(*blake3::hash(&number.to_be_bytes()).as_bytes());
-        (0..count).map(|number| StoredPack { id: id(number), bytes: number }).collect()
+        (0..count).map(|number| StoredPack { id: id(number), bytes: number, mended: None, absent: false }).collect()
     }
 
     fn chosen(read: ReadData, seed: u64) -> Vec<PackId> {

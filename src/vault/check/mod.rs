@@ -5,6 +5,8 @@ pub(in crate::vault) mod damage;
 mod data;
 mod findings;
 pub(in crate::vault) mod join;
+
+mod mending;
 mod names;
 mod objects;
 mod pack;
@@ -22,6 +24,7 @@ use std::time::Instant;
 
 use crate::repo::Repository;
 use crate::storage::Storage;
+use crate::vault::parity::Repair;
 use crate::vault::{Context, VaultError};
 
 /// How much pack data to read.
@@ -70,6 +73,12 @@ pub struct CheckReport {
     pub bytes_read: u64,
     /// Packs and index segments no snapshot needs (left by interrupted backups; prune collects them).
     pub unused_packs: u64,
+    /// Packs that were mended: a copy lies in `mended/`.
+    pub mended_packs: u64,
+    /// Parity objects in the store.
+    pub parity_objects: u64,
+    /// What a keyless check mended; none if it was not to.
+    pub repair: Option<Repair>,
     /// What is wrong, sorted.
     pub findings: Vec<Finding>,
     /// Wall-clock seconds.
@@ -94,6 +103,28 @@ pub fn run(repository: &Repository, read: ReadData, context: Context<'_>) -> Res
 /// Checks without keys: every object's bytes against its name or checksum.
 pub fn storage_only(storage: &Arc<dyn Storage>, context: Context<'_>) -> Result<CheckReport, VaultError> {
     let begun = Instant::now();
-    let report = storage_only::run(storage, context)?;
+    let report = storage_only::run(storage, Mending::No, context)?;
+    Ok(CheckReport { seconds: begun.elapsed().as_secs_f64(), ..report })
+}
+
+/// Whether a keyless check mends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mending {
+    /// It writes nothing.
+    No,
+    /// It writes nothing, and says what would be mended.
+    DryRun,
+    /// It mends what parity can mend.
+    Do,
+}
+
+/// The same, mending on the way.
+pub fn storage_only_mending(
+    storage: &Arc<dyn Storage>,
+    mending: Mending,
+    context: Context<'_>,
+) -> Result<CheckReport, VaultError> {
+    let begun = Instant::now();
+    let report = storage_only::run(storage, mending, context)?;
     Ok(CheckReport { seconds: begun.elapsed().as_secs_f64(), ..report })
 }

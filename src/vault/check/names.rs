@@ -2,7 +2,7 @@
 
 use crate::base::id::{PackId, SnapshotId};
 use crate::base::object::{ObjectKind, ObjectName};
-use crate::repo::session;
+use crate::repo::{parity, session};
 use crate::storage::{ObjectEntry, Storage};
 use crate::vault::check::findings::Findings;
 
@@ -39,7 +39,8 @@ fn fits(name: &ObjectName) -> bool {
     let text = name.text();
     match name.kind() {
         ObjectKind::Config | ObjectKind::Journal => name.number().is_some_and(|number| number > 0),
-        ObjectKind::Pack | ObjectKind::Index => text.parse::<PackId>().is_ok(),
+        ObjectKind::Pack | ObjectKind::Index | ObjectKind::Mended => text.parse::<PackId>().is_ok(),
+        ObjectKind::Parity => parity::object::parse_name(name).is_some(),
         ObjectKind::Key | ObjectKind::Snapshot => text.parse::<SnapshotId>().is_ok(),
         ObjectKind::Session => session::parse_name(name).is_some(),
     }

@@ -47,9 +47,33 @@ pub struct Verdict {
     pub table_hash: Option<[u8; 32]>,
     /// Bytes read.
     pub bytes_read: u64,
+    /// What is wrong with the pack itself, whose mended copy all the rest is about.
+    pub replaced: Option<String>,
 }
 
 impl Verdict {
+    /// Whether everything can be had.
+    pub fn is_good(&self) -> bool {
+        self.faults.is_empty()
+    }
+
+    /// Takes the verdict on the mended copy into account: what either has is not lost.
+    pub fn stand_in(&mut self, mended: Self) {
+        self.bytes_read += mended.bytes_read;
+        if mended.is_good() {
+            let bytes_read = self.bytes_read;
+            let replaced = Some(std::mem::take(&mut self.faults).join("; "));
+            *self = Self { bytes_read, replaced, ..mended };
+            return;
+        }
+        self.faults.push(format!("its mended copy is damaged too: {}", mended.faults.join("; ")));
+        if self.lost {
+            (self.lost, self.bad_blocks) = (mended.lost, mended.bad_blocks);
+        } else if !mended.lost {
+            self.bad_blocks.retain(|block| mended.bad_blocks.contains(block));
+        }
+    }
+
     /// Nothing of the pack can be read.
     fn all_lost(fault: String) -> Self {
         Self { faults: vec![fault], lost: true, ..Self::default() }
@@ -68,20 +92,26 @@ pub struct Job<'a> {
 }
 
 impl Job<'_> {
-    /// Reads the whole pack. `indexed` are its blocks as the index has them: with them, blocks of a pack whose own
+    /// Reads the whole pack from the object `name`. `indexed` are its blocks as the index has them: with them, blocks of a pack whose own
     /// table is damaged are still told apart. After a request to stop the verdict is incomplete.
-    pub fn verify(self, id: PackId, bytes: u64, indexed: Option<&[BlockPlace]>, scratch: &mut Scratch) -> Verdict {
-        let name = reader::name(id);
+    pub fn verify(
+        self,
+        id: PackId,
+        name: &ObjectName,
+        bytes: u64,
+        indexed: Option<&[BlockPlace]>,
+        scratch: &mut Scratch,
+    ) -> Verdict {
         if bytes > PACK_BYTES_MAX {
             return Verdict::all_lost(format!("it is {bytes} bytes long, more than any pack"));
         }
-        let fail = |error: &RepoError| cause_for(&name, error);
-        let (header, cipher) = match self.front(&name, bytes) {
+        let fail = |error: &RepoError| cause_for(name, error);
+        let (header, cipher) = match self.front(name, bytes) {
             Ok(front) => front,
             Err(error) => return Verdict::all_lost(fail(&error)),
         };
         let mut verdict = Verdict::default();
-        let plan = match self.table(&name, bytes, &header, &cipher) {
+        let plan = match self.table(name, bytes, &header, &cipher) {
             Ok(table) => {
                 verdict.table_hash = Some(*blake3::hash(&table.encode()).as_bytes());
                 Plan::from_table(table, self.repository)
@@ -91,7 +121,7 @@ impl Job<'_> {
                 Plan::from_index(indexed.unwrap_or_default(), bytes)
             }
         };
-        let mut pass = Pass { job: self, name: &name, cipher: &cipher, scratch, verdict, stream: Stream::new(bytes) };
+        let mut pass = Pass { job: self, name, cipher: &cipher, scratch, verdict, stream: Stream::new(bytes) };
         pass.blocks(&plan);
         pass.rest(bytes);
         let Pass { mut verdict, stream, .. } = pass;

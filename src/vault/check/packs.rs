@@ -1,6 +1,6 @@
 //! The packs the index knows against those the store has.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::base::id::PackId;
 use crate::base::object::ObjectKind;
@@ -10,7 +10,7 @@ use crate::repo::pack::reader;
 use crate::repo::secrets::Content;
 use crate::repo::{RepoError, Repository};
 use crate::vault::check::damage::Damage;
-use crate::vault::check::data::StoredPack;
+use crate::vault::check::data::{self, StoredPack};
 use crate::vault::check::findings::{Findings, cause_for};
 use crate::vault::check::names;
 use crate::vault::{Context, VaultError};
@@ -38,10 +38,19 @@ impl Survey {
 
 /// Lists packs in the store; doomed ones, which may vanish any moment, are left out.
 pub fn stored(repository: &Repository, journal: &State, findings: &Findings<'_>) -> Vec<StoredPack> {
-    let listed = names::list(&*repository.storage, ObjectKind::Pack, findings);
-    let packs =
-        listed.iter().filter_map(|entry| Some(StoredPack { id: entry.name.text().parse().ok()?, bytes: entry.bytes }));
-    packs.filter(|pack| !journal.is_doomed(&pack.id)).collect()
+    let sizes = |kind| -> BTreeMap<PackId, u64> {
+        let listed = names::list(&*repository.storage, kind, findings);
+        listed.iter().filter_map(|entry| Some((entry.name.text().parse().ok()?, entry.bytes))).collect()
+    };
+    let (packs, mended) = (sizes(ObjectKind::Pack), sizes(ObjectKind::Mended));
+    let pack = |(id, bytes): (&PackId, &u64)| StoredPack {
+        id: *id,
+        bytes: *bytes,
+        mended: mended.get(id).copied(),
+        absent: !packs.contains_key(id),
+    };
+    let only_mended = mended.iter().filter(|(id, _)| !packs.contains_key(id));
+    packs.iter().chain(only_mended).map(pack).filter(|pack| !journal.is_doomed(&pack.id)).collect()
 }
 
 /// Compares the index with the listing; packs no segment names are adopted, so that what needs them can be read.
@@ -61,17 +70,25 @@ pub fn survey(
         adopt(repository, index, &unlisted, findings, context)?;
         note_known(&mut survey, index)?;
     }
-    let sizes: HashMap<PackId, u64> = survey.stored.iter().map(|pack| (pack.id, pack.bytes)).collect();
+    let stored: HashMap<PackId, StoredPack> = survey.stored.iter().map(|pack| (pack.id, *pack)).collect();
     for entry in index.packs() {
         let (number, place) = entry?;
-        match sizes.get(&place.id) {
+        match stored.get(&place.id) {
             None => {
                 damage.lose_pack(number);
                 survey.missing.push((number, place.id));
             }
-            Some(bytes) if *bytes != place.bytes => {
-                let what = format!("it is {bytes} bytes long, not {} as the index has it", place.bytes);
-                findings.damage(reader::name(place.id), what);
+            Some(pack) if pack.absent && pack.bytes == place.bytes => {
+                findings.warning(reader::name(place.id), data::mended_says(place.id, "it is missing"));
+            }
+            Some(pack) if pack.bytes != place.bytes => {
+                let what = format!("it is {} bytes long, not {} as the index has it", pack.bytes, place.bytes);
+                match pack.mended {
+                    Some(bytes) if bytes == place.bytes => {
+                        findings.warning(reader::name(place.id), data::mended_says(place.id, &what));
+                    }
+                    _ => findings.damage(reader::name(place.id), what),
+                }
             }
             Some(_) => {}
         }
@@ -134,6 +151,13 @@ pub fn report_missing(survey: &Survey, guilty: &HashSet<u32>, findings: &Finding
 
 /// Reports damaged blocks that reading trees met in packs that were not read wholly.
 pub fn report_blocks(index: &Index, damage: &Damage, told: &HashSet<u32>, findings: &Findings<'_>) {
+    for (number, cause) in damage.replaced() {
+        if let Ok(pack) = index.pack(number)
+            && !told.contains(&number)
+        {
+            findings.warning(reader::name(pack.id), data::mended_says(pack.id, &cause));
+        }
+    }
     for (number, cause) in damage.summaries() {
         if let Ok(pack) = index.pack(number)
             && !told.contains(&number)

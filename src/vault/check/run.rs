@@ -3,6 +3,7 @@
 use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, PoisonError};
 
+use crate::base::object::ObjectKind;
 use crate::base::progress::{Event, Phase};
 use crate::repo::chunks::ChunkReader;
 use crate::repo::index::{Index, IndexOptions, Verdicts};
@@ -18,7 +19,7 @@ use crate::vault::check::references::References;
 use crate::vault::check::segments::{self, Tables};
 use crate::vault::check::trees::Walk;
 use crate::vault::check::treeset::TreeSet;
-use crate::vault::check::{CheckReport, ReadData, join};
+use crate::vault::check::{CheckReport, ReadData, join, names};
 use crate::vault::{Context, VaultError};
 
 /// Everything one check holds on to.
@@ -56,6 +57,8 @@ impl Check<'_> {
         let index = self.open_index(&journal)?;
         let stored = packs::stored(repository, &journal, findings);
         self.report.packs = stored.len() as u64;
+        self.report.mended_packs = stored.iter().filter(|pack| pack.mended.is_some()).count() as u64;
+        self.report.parity_objects = names::list(&*repository.storage, ObjectKind::Parity, findings).len() as u64;
         match index {
             Some(index) => self.with_index(&index, &roots, &tables, stored)?,
             None => _ = self.read_packs(None, &tables, &Survey { stored, ..Survey::default() })?,

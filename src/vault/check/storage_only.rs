@@ -1,13 +1,14 @@
 //! Checking without keys: every object's bytes against its name or checksum.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::base::object::{ObjectKind, ObjectName};
 use crate::base::progress::{Event, Phase};
 use crate::repo::format::object_bytes_max;
 use crate::storage::{ObjectEntry, Storage};
 use crate::vault::check::findings::Findings;
-use crate::vault::check::{CheckReport, names, workers};
+use crate::vault::check::{CheckReport, Mending, mending, names, workers};
 use crate::vault::{Context, VaultError};
 
 /// Bytes read at once.
@@ -15,7 +16,7 @@ const SLICE_BYTES: u64 = 4 << 20;
 const CHECKSUM_BYTES: u64 = 32;
 
 /// Hashes everything; see [`super::storage_only()`].
-pub fn run(storage: &Arc<dyn Storage>, context: Context<'_>) -> Result<CheckReport, VaultError> {
+pub fn run(storage: &Arc<dyn Storage>, mending: Mending, context: Context<'_>) -> Result<CheckReport, VaultError> {
     let findings = Findings::new(context.progress);
     let mut entries = Vec::new();
     for kind in ObjectKind::ALL {
@@ -23,6 +24,7 @@ pub fn run(storage: &Arc<dyn Storage>, context: Context<'_>) -> Result<CheckRepo
     }
     // The largest first, so that no worker is left alone with one at the end.
     entries.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.name.cmp(&b.name)));
+    let bad = Mutex::new(BTreeMap::new());
     let total = entries.iter().map(|entry| entry.bytes).sum();
     context.progress.on(Event::Phase { phase: Phase::Storage, total: Some(total) });
     workers::each(
@@ -32,16 +34,21 @@ pub fn run(storage: &Arc<dyn Storage>, context: Context<'_>) -> Result<CheckRepo
         || (),
         |(), entry| {
             if let Err(cause) = verify(&**storage, entry, context) {
-                findings.damage(&entry.name, cause);
+                bad.lock().unwrap_or_else(PoisonError::into_inner).insert(entry.name.clone(), cause);
             }
             context.progress.on(Event::Advanced { bytes: 0, files: 1 });
         },
     )?;
-    let packs = entries.iter().filter(|entry| entry.name.kind() == ObjectKind::Pack).count() as u64;
-    let snapshots = entries.iter().filter(|entry| entry.name.kind() == ObjectKind::Snapshot).count() as u64;
+    let bad = bad.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let repair = mending::conclude(&**storage, bad, mending, &findings, context)?;
+    let count = |kind| entries.iter().filter(|entry| entry.name.kind() == kind).count() as u64;
+    let packs = count(ObjectKind::Pack);
     Ok(CheckReport {
-        snapshots,
+        snapshots: count(ObjectKind::Snapshot),
         packs,
+        mended_packs: count(ObjectKind::Mended),
+        parity_objects: count(ObjectKind::Parity),
+        repair,
         packs_read: packs,
         bytes_read: total,
         findings: findings.into_sorted(),

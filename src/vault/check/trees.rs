@@ -173,9 +173,15 @@ impl Walk<'_> {
             )?;
             Ok(plain)
         };
-        Ok(read().unwrap_or_else(|error| {
-            self.damage.lose_block(place.pack, place.block, Some(cause_for(&name, &error)));
-            Vec::new()
+        Ok(read().unwrap_or_else(|error| match self.chunks.fetch_mended(place.block, &pack) {
+            Ok(plain) => {
+                self.damage.replace_block(place.pack, cause_for(&name, &error));
+                plain
+            }
+            Err(_) => {
+                self.damage.lose_block(place.pack, place.block, Some(cause_for(&name, &error)));
+                Vec::new()
+            }
         }))
     }
 

@@ -9,10 +9,11 @@ use crate::base::object::{ObjectKind, ObjectName};
 use crate::repo::Repository;
 use crate::repo::index::segment;
 use crate::repo::journal::{Entry, Objects, State};
-use crate::repo::pack::reader;
+use crate::repo::pack::{copies, reader};
 use crate::storage::StorageError;
+use crate::vault::parity::Room;
 use crate::vault::prune::report::Tally;
-use crate::vault::{Context, VaultError};
+use crate::vault::{Context, VaultError, parity};
 
 /// Objects deleted before the journal is read again: an owner that was suspended must not go on for long with what it
 /// knew then.
@@ -28,26 +29,40 @@ pub struct Deletion {
 }
 
 /// Deletes everything that is doomed. What cannot be deleted stays doomed and is tried again by the next prune.
-pub fn delete(repository: &Repository, context: Context<'_>) -> Result<Deletion, VaultError> {
+pub fn delete(repository: &Repository, room: Room, context: Context<'_>) -> Result<Deletion, VaultError> {
     let mut journal = repository.journal().load()?;
     let mut deletion = Deletion::default();
     if journal.packs.doomed.is_empty() && journal.segments.doomed.is_empty() {
         return Ok(deletion);
     }
-    let listed = repository.storage.list(ObjectKind::Pack)?;
+    let listed = copies::list(&*repository.storage)?;
+    regroup(repository, &journal, room, context)?;
     for names in doomed(&journal).chunks(BATCH) {
         if context.cancel.is_requested() {
             return Err(VaultError::Interrupted);
         }
         journal = repository.journal().follow_up(journal)?;
         let still = |name: &&ObjectName| is_doomed(&journal, name);
-        let delete = |name: &ObjectName| repository.storage.delete(name).err().map(|error| (name.clone(), error));
+        let delete = |name: &ObjectName| remove(repository, name).err().map(|error| (name.clone(), error));
         deletion.failures.extend(names.par_iter().filter(still).filter_map(delete).collect::<Vec<_>>());
     }
     let kept = deletion.kept();
     let gone = listed.iter().filter(|entry| is_doomed(&journal, &entry.name) && !kept.contains(&entry.name));
     deletion.packs = gone.map(|entry| Tally::one(entry.bytes)).sum();
     Ok(deletion)
+}
+
+/// Takes packs out of their groups of parity before they go. What fails there is no reason to keep them: nothing mends
+/// a doomed pack back, and the next `parity add` makes the groups right.
+fn regroup(repository: &Repository, journal: &State, room: Room, context: Context<'_>) -> Result<(), VaultError> {
+    let gone = journal.packs.doomed.keys().copied().collect();
+    let storage = &*repository.storage;
+    match parity::regroup(storage, &gone, room, context)
+        .or_else(|_| parity::regroup(storage, &gone, Room::None, context))
+    {
+        Err(VaultError::Interrupted) => Err(VaultError::Interrupted),
+        _ => Ok(()),
+    }
 }
 
 impl Deletion {
@@ -70,9 +85,8 @@ impl Deletion {
         let mut journal = repository.journal().load()?;
         while !(journal.packs.doomed.is_empty() && journal.segments.doomed.is_empty()) {
             let mut there = self.kept();
-            for kind in [ObjectKind::Pack, ObjectKind::Index] {
-                there.extend(repository.storage.list(kind)?.into_iter().map(|entry| entry.name));
-            }
+            let listed = [copies::list(&*repository.storage)?, repository.storage.list(ObjectKind::Index)?];
+            there.extend(listed.into_iter().flatten().map(|entry| entry.name));
             let (packs, segments) = (journal.packs.doomed.keys(), journal.segments.doomed.keys());
             let objects = Objects {
                 packs: packs.filter(|id| !there.contains(&reader::name(**id))).copied().collect(),
@@ -94,6 +108,13 @@ impl Deletion {
 fn doomed(journal: &State) -> Vec<ObjectName> {
     let packs = journal.packs.doomed.keys().map(|id| reader::name(*id));
     packs.chain(journal.segments.doomed.keys().map(|id| segment::name(*id))).collect()
+}
+
+fn remove(repository: &Repository, name: &ObjectName) -> Result<(), StorageError> {
+    match (name.kind(), name.text().parse()) {
+        (ObjectKind::Pack, Ok(id)) => copies::delete(&*repository.storage, id),
+        _ => repository.storage.delete(name),
+    }
 }
 
 fn is_doomed(journal: &State, name: &ObjectName) -> bool {

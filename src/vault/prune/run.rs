@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use crate::base::clock::Timestamp;
 use crate::base::id::{ChunkId, PackId, SnapshotId};
-use crate::base::object::ObjectKind;
 use crate::base::progress::{Event, Phase};
 use crate::repo::crypt::Sealer;
 use crate::repo::error::SnapshotLookup;
 use crate::repo::index::{Index, IndexOptions, Strictness, Verdicts};
 use crate::repo::journal::{Entry, Objects, State};
-use crate::repo::pack::reader;
+use crate::repo::pack::{self, reader};
 use crate::repo::snapshot;
 use crate::repo::{RepoError, Repository};
+use crate::vault::parity::Room;
 use crate::vault::prune::census::{Census, Pack};
 use crate::vault::prune::copies::{self, BadBlocks, Copies};
 use crate::vault::prune::deletion;
@@ -60,7 +60,7 @@ impl<'a> Prune<'a> {
     pub fn run(mut self) -> Result<PruneReport, VaultError> {
         if !self.options.dry_run {
             // What an earlier prune decided and did not finish: space comes back before more is needed.
-            self.report.deleted += deletion::delete(self.repository, self.context)?.packs;
+            self.report.deleted += deletion::delete(self.repository, self.room(), self.context)?.packs;
             self.tidy()?;
         }
         self.quarantine()?;
@@ -289,7 +289,7 @@ impl<'a> Prune<'a> {
     fn wait(&mut self, look: &Look) {
         let marks = &look.journal.packs.marked;
         self.report.waiting = Tally { count: marks.len() as u64, bytes: 0 };
-        let listed = self.repository.storage.list(ObjectKind::Pack).unwrap_or_default();
+        let listed = pack::copies::list(&*self.repository.storage).unwrap_or_default();
         let is_marked = |name: &str| name.parse::<PackId>().is_ok_and(|id| marks.contains_key(&id));
         self.report.waiting.bytes =
             listed.iter().filter(|entry| is_marked(entry.name.text())).map(|entry| entry.bytes).sum();
@@ -306,12 +306,17 @@ impl<'a> Prune<'a> {
         let chosen = segments::choose(&figures, FEW_SEGMENTS);
         let merged = segments::merge(self.repository, &self.sealer, &journal, &chosen, self.context)?;
         self.note(merged);
-        let deletion = deletion::delete(self.repository, self.context)?;
+        let deletion = deletion::delete(self.repository, self.room(), self.context)?;
         self.report.deleted += deletion.packs;
         self.report.problems.extend(deletion.problems());
         deletion.sweep(self.repository)?;
         tidy::snapshots(self.repository, self.context)?;
         Ok(self.report)
+    }
+
+    /// Whether groups of parity may be made anew: not where nothing is to be written.
+    fn room(&self) -> Room {
+        if self.options.no_repack { Room::None } else { Room::Enough }
     }
 
     fn note(&mut self, merged: Merged) {
@@ -337,7 +342,7 @@ pub fn optimize(repository: &Repository, dry_run: bool, context: Context<'_>) ->
     prune.report.segments_merged = chosen.len() as u64;
     if !dry_run {
         prune.note(segments::merge(repository, &prune.sealer, &journal, &chosen, context)?);
-        let deletion = deletion::delete(repository, context)?;
+        let deletion = deletion::delete(repository, Room::Enough, context)?;
         prune.report.deleted = deletion.packs;
         prune.report.problems.extend(deletion.problems());
         deletion.sweep(repository)?;
