@@ -24,6 +24,33 @@ impl fmt::Display for ByteCount {
     }
 }
 
+/// Text that is no size.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no size; write it like `500M`, `5G` or `1.5TiB`")]
+pub struct BadSize(String);
+
+/// `5G`, `5GiB` and `5 GiB` are the same: units are powers of 1024.
+impl std::str::FromStr for ByteCount {
+    type Err = BadSize;
+
+    fn from_str(text: &str) -> Result<Self, BadSize> {
+        let bad = || BadSize(text.to_owned());
+        let digits = text.bytes().take_while(|byte| byte.is_ascii_digit() || *byte == b'.').count();
+        let (number, unit) = text.split_at(digits);
+        let shift = match unit.trim_start() {
+            "" | "B" => 0,
+            "K" | "KiB" => 10,
+            "M" | "MiB" => 20,
+            "G" | "GiB" => 30,
+            "T" | "TiB" => 40,
+            "P" | "PiB" => 50,
+            _ => return Err(bad()),
+        };
+        let bytes = number.parse::<f64>().map_err(|_| bad())? * (1u64 << shift) as f64;
+        if bytes < u64::MAX as f64 { Ok(Self(bytes as u64)) } else { Err(bad()) }
+    }
+}
+
 impl std::ops::AddAssign<u64> for ByteCount {
     /// Saturates: sizes claimed by a damaged archive must not stop whoever adds them up.
     fn add_assign(&mut self, bytes: u64) {
@@ -45,6 +72,16 @@ mod tests {
         assert_eq!(text(100 * 1024), "100 KiB");
         assert_eq!(text(1_023_999), "0.98 MiB");
         assert_eq!(text(u64::MAX), "16.0 EiB");
+    }
+
+    #[test]
+    fn sizes_are_read_in_powers_of_1024() {
+        for (text, bytes) in [("5G", 5 << 30), ("5GiB", 5 << 30), ("5 GiB", 5 << 30), ("1.5K", 1536), ("7", 7)] {
+            assert_eq!(text.parse(), Ok(ByteCount(bytes)), "{text}");
+        }
+        for text in ["", "G", "-1G", "1.2.3G", "5g", "5GB", "1e3K", "99999999999T", "NaN", "5é"] {
+            assert!(text.parse::<ByteCount>().is_err(), "{text}");
+        }
     }
 
     #[test]

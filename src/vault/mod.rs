@@ -11,6 +11,7 @@ pub mod forget;
 pub mod init;
 pub mod keys;
 pub mod pins;
+pub mod repair;
 pub mod restore;
 pub mod retention;
 pub mod stats;

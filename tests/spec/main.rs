@@ -51,6 +51,8 @@ mod browse_select;
 mod cache_loss;
 mod check_findings;
 mod check_fixture;
+mod check_kinds;
+mod check_ledger;
 mod cli_backup;
 mod cli_demo;
 mod cli_fixture;

@@ -10,6 +10,7 @@ use crate::repo::pack::reader;
 use crate::repo::tree::node::Node;
 use crate::repo::tree::reader::{decode_list, decode_node};
 use crate::repo::tree::{Entry, FileContent};
+use crate::vault::check::Kind;
 use crate::vault::check::damage::{Damage, Why};
 use crate::vault::check::findings::Findings;
 use crate::vault::check::treeset::TreeSet;
@@ -66,7 +67,11 @@ impl Affected<'_> {
                 return Err(VaultError::Interrupted);
             }
             if named >= limit {
-                self.findings.damage(place(snapshot, b""), "more of it may be lost; a restore names all of it");
+                self.findings.damage(
+                    Kind::MoreAffected,
+                    place(snapshot, b""),
+                    "more of it may be lost; a restore names all of it",
+                );
                 break;
             }
             path.truncate(frame.path_bytes);
@@ -99,7 +104,7 @@ impl Affected<'_> {
         }
         let lost = entry.content.as_ref().and_then(|content| self.lost_of_content(content));
         if let Some(cause) = &lost {
-            self.findings.damage(place(snapshot, path), cause);
+            self.findings.damage(Kind::FileAffected, place(snapshot, path), cause);
         }
         lost.is_none()
     }
@@ -123,7 +128,8 @@ impl Affected<'_> {
                 (Some(cause), _) => cause,
                 (None, None) => format!("chunk {id} cannot be read"),
             };
-        self.findings.damage(place(snapshot, path), format_args!("a part of this directory is lost: {cause}"));
+        let cause = format_args!("a part of this directory is lost: {cause}");
+        self.findings.damage(Kind::DirectoryAffected, place(snapshot, path), cause);
         false
     }
 
@@ -144,7 +150,11 @@ impl Affected<'_> {
 
     /// Why a chunk is lost; `None` if it is not.
     fn cause_of(&self, id: &ChunkId) -> Option<String> {
-        self.lost.get(&prefix_of(id)).map(|why| cause(id, *why, self.chunks.index(), self.damage))
+        let why = *self.lost.get(&prefix_of(id))?;
+        if why == Why::NotIndexed {
+            self.findings.damage(Kind::ChunkMissing, format_args!("chunk {id}"), "it is in no pack the index knows");
+        }
+        Some(cause(id, why, self.chunks.index(), self.damage))
     }
 }
 

@@ -9,6 +9,7 @@ use crate::repo::journal::State;
 use crate::repo::pack::reader;
 use crate::repo::secrets::Content;
 use crate::repo::{RepoError, Repository};
+use crate::vault::check::Kind;
 use crate::vault::check::damage::Damage;
 use crate::vault::check::data::StoredPack;
 use crate::vault::check::findings::{Findings, cause_for};
@@ -71,7 +72,7 @@ pub fn survey(
             }
             Some(bytes) if *bytes != place.bytes => {
                 let what = format!("it is {bytes} bytes long, not {} as the index has it", place.bytes);
-                findings.damage(reader::name(place.id), what);
+                findings.damage(Kind::PackDamaged, reader::name(place.id), what);
             }
             Some(_) => {}
         }
@@ -100,7 +101,10 @@ fn adopt(
     match index.adopt_unlisted_packs(repository, context.progress, context.cancel) {
         Ok(_) => {}
         Err(RepoError::Interrupted) => return Err(VaultError::Interrupted),
-        Err(error) => findings.damage(ObjectKind::Pack.folder(), format_args!("it cannot be listed: {error}")),
+        Err(error) => {
+            let what = format_args!("it cannot be listed: {error}");
+            findings.damage(Kind::Unlistable, ObjectKind::Pack.folder(), what);
+        }
     }
     let unreadable: HashMap<String, String> =
         index.problems().into_iter().map(|problem| (problem.name.to_string(), problem.cause)).collect();
@@ -110,11 +114,15 @@ fn adopt(
             Some(cause) => {
                 let cause = cause.strip_prefix(&format!("{name} is damaged: ")).unwrap_or(cause);
                 findings.damage(
+                    Kind::PackDamaged,
                     &name,
                     format_args!("no index segment names it, and its own table cannot be read: {cause}"),
                 );
             }
-            None => findings.warning(&name, "no index segment names it; it was left by an interrupted backup"),
+            None => {
+                let what = "no index segment names it; it was left by an interrupted backup";
+                findings.warning(Kind::PackUnlisted, &name, what);
+            }
         }
     }
     Ok(())
@@ -125,9 +133,9 @@ pub fn report_missing(survey: &Survey, guilty: &HashSet<u32>, findings: &Finding
     for (number, id) in &survey.missing {
         let name = reader::name(*id);
         if guilty.contains(number) {
-            findings.damage(name, "it is missing, and snapshots need it");
+            findings.damage(Kind::PackMissing, name, "it is missing, and snapshots need it");
         } else {
-            findings.warning(name, "it is missing, but no snapshot needs it");
+            findings.warning(Kind::PackMissing, name, "it is missing, but no snapshot needs it");
         }
     }
 }
@@ -140,7 +148,7 @@ pub fn report_blocks(index: &Index, damage: &Damage, told: &HashSet<u32>, findin
         {
             let name = reader::name(pack.id);
             let cause = RepoError::damaged(&name, cause);
-            findings.damage(&name, cause_for(&name, &cause));
+            findings.damage(Kind::BlockDamaged, &name, cause_for(&name, &cause));
         }
     }
 }

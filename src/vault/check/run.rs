@@ -12,31 +12,35 @@ use crate::vault::check::affected::Affected;
 use crate::vault::check::damage::{Damage, Lost};
 use crate::vault::check::data::{self, ReadPacks, Reading, StoredPack};
 use crate::vault::check::findings::Findings;
+use crate::vault::check::ledger::{self, Due};
 use crate::vault::check::objects::{self, Root};
 use crate::vault::check::packs::{self, Survey};
 use crate::vault::check::references::References;
 use crate::vault::check::segments::{self, Tables};
 use crate::vault::check::trees::Walk;
 use crate::vault::check::treeset::TreeSet;
-use crate::vault::check::{CheckReport, ReadData, join};
+use crate::vault::check::{CheckReport, Kind, Request, join};
 use crate::vault::{Context, VaultError, browse};
 
 /// Everything one check holds on to.
 struct Check<'a> {
     repository: &'a Repository,
-    read: ReadData,
+    request: Request,
     context: Context<'a>,
     findings: &'a Findings<'a>,
+    journal: State,
     damage: Damage,
     report: CheckReport,
 }
 
 /// See [`super::run()`].
-pub fn run(repository: &Repository, read: ReadData, context: Context<'_>) -> Result<CheckReport, VaultError> {
-    data::validate(read)?;
+pub fn run(repository: &Repository, request: Request, context: Context<'_>) -> Result<CheckReport, VaultError> {
+    data::validate(request)?;
     let findings = Findings::new(context.progress);
     let (damage, report) = (Damage::default(), CheckReport::default());
-    let report = Check { repository, read, context, findings: &findings, damage, report }.everything()?;
+    let journal = objects::journal(repository, &findings, context);
+    let check = Check { repository, request, journal, context, findings: &findings, damage, report };
+    let report = check.everything()?;
     Ok(CheckReport { findings: findings.into_sorted(), ..report })
 }
 
@@ -47,14 +51,13 @@ impl Check<'_> {
         self.report.bytes_read += objects::small(repository, findings, context)?;
         // Snapshots are listed before the index, the index before packs: a backup that ends meanwhile stores them
         // the other way round, so that whatever a listed snapshot needs is seen.
-        let journal = objects::journal(repository, findings, context);
-        let (roots, bytes) = objects::snapshots(repository, &journal, findings, context)?;
+        let (roots, bytes) = objects::snapshots(repository, &self.journal, findings, context)?;
         self.report.bytes_read += bytes;
         self.report.snapshots = roots.len() as u64;
-        let tables = segments::check(repository, self.read != ReadData::None, findings, context)?;
+        let tables = segments::check(repository, &self.journal, findings, context)?;
         self.report.bytes_read += tables.bytes;
-        let index = self.open_index(&journal)?;
-        let stored = packs::stored(repository, &journal, findings);
+        let index = self.open_index()?;
+        let stored = packs::stored(repository, &self.journal, findings);
         self.report.packs = stored.len() as u64;
         match index {
             Some(index) => self.with_index(&index, &roots, &tables, stored)?,
@@ -64,15 +67,16 @@ impl Check<'_> {
     }
 
     /// An index that cannot be opened at all is a finding; a cache that cannot be written is an error.
-    fn open_index(&self, journal: &State) -> Result<Option<Index>, VaultError> {
-        let verdicts = browse::verdicts(journal);
+    fn open_index(&self) -> Result<Option<Index>, VaultError> {
+        let verdicts = browse::verdicts(&self.journal);
         let options = IndexOptions { verdicts, ..IndexOptions::new(&self.context.folders.cache) };
         match Index::open_with(self.repository, options, self.context.progress, self.context.cancel) {
             Ok(index) => Ok(Some(index)),
             Err(RepoError::Interrupted) => Err(VaultError::Interrupted),
             Err(error @ RepoError::Local { .. }) => Err(error.into()),
             Err(error) => {
-                self.findings.damage("index", format_args!("it cannot be opened, no reference was followed: {error}"));
+                let what = format_args!("it cannot be opened, no reference was followed: {error}");
+                self.findings.damage(Kind::IndexUnusable, "index", what);
                 Ok(None)
             }
         }
@@ -138,22 +142,35 @@ impl Check<'_> {
     }
 
     fn read_packs(&mut self, index: Option<&Index>, tables: &Tables, survey: &Survey) -> Result<ReadPacks, VaultError> {
-        if self.read == ReadData::None {
-            return Ok(ReadPacks::default());
+        let Request { read, max_age, record } = self.request;
+        let clock = &self.repository.seams.clock;
+        let due = max_age.map(|age| Due::within(age, clock.now())).transpose()?;
+        let ledger = &self.journal.verified;
+        let entropy = &*self.repository.seams.entropy;
+        let chosen = data::select(read, due, survey.stored.clone(), ledger, entropy);
+        let mut verified = ReadPacks::default();
+        if !chosen.is_empty() {
+            let reading = Reading {
+                repository: self.repository,
+                index,
+                numbers: &survey.numbers,
+                tables: &tables.hashes,
+                ledger,
+                damage: &self.damage,
+                findings: self.findings,
+                context: self.context,
+            };
+            verified = reading.run(&chosen)?;
         }
-        let chosen = data::select(self.read, survey.stored.clone(), &*self.repository.seams.entropy);
-        let reading = Reading {
-            repository: self.repository,
-            index,
-            numbers: &survey.numbers,
-            tables: &tables.hashes,
-            damage: &self.damage,
-            findings: self.findings,
-            context: self.context,
-        };
-        let read = reading.run(&chosen)?;
-        self.report.packs_read = read.packs;
-        self.report.bytes_read += read.bytes;
-        Ok(read)
+        // What was verified before a stop need not be verified again.
+        let mut kept = ledger::keep(self.repository, record, &verified.whole);
+        if self.context.cancel.is_requested() {
+            return Err(VaultError::Interrupted);
+        }
+        ledger::sum_up(&mut kept, ledger, &survey.stored, &verified.whole);
+        self.report.ledger = Some(kept);
+        self.report.packs_read = verified.packs;
+        self.report.bytes_read += verified.bytes;
+        Ok(verified)
     }
 }

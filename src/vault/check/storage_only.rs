@@ -7,7 +7,7 @@ use crate::base::progress::{Event, Phase};
 use crate::repo::format::object_bytes_max;
 use crate::storage::{ObjectEntry, Storage};
 use crate::vault::check::findings::Findings;
-use crate::vault::check::{CheckReport, names, workers};
+use crate::vault::check::{CheckReport, Kind, names, workers};
 use crate::vault::{Context, VaultError};
 
 /// Bytes read at once.
@@ -32,7 +32,7 @@ pub fn run(storage: &Arc<dyn Storage>, context: Context<'_>) -> Result<CheckRepo
         || (),
         |(), entry| {
             if let Err(cause) = verify(&**storage, entry, context) {
-                findings.damage(&entry.name, cause);
+                findings.damage(Kind::damaged(entry.name.kind()), &entry.name, cause);
             }
             context.progress.on(Event::Advanced { bytes: 0, files: 1 });
         },
