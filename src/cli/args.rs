@@ -7,7 +7,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::cli::commands::{
     backup, check, completions, demo, drill_database, dump, export, forget, import_tar, init, inspect, key, ls, man,
-    pin, restore, resume, snapshots, stats, undelete,
+    pin, repair, restore, resume, snapshots, stats, undelete,
 };
 use crate::cli::environment;
 use crate::cli::error::CliError;
@@ -105,6 +105,8 @@ pub enum Command {
     Unpin(pin::UnpinArgs),
     /// Verify that everything needed is there and undamaged
     Check(check::Args),
+    /// Mend a damaged repository, as far as what is left allows
+    Repair(repair::Args),
     /// Show sizes and how well they deduplicate
     Stats(stats::Args),
     /// Tell what a DSS data directory is and what its parts weigh
@@ -143,6 +145,7 @@ impl Command {
             Self::Pin(args) => pin::run(args, session),
             Self::Unpin(args) => pin::run_unpin(args, session),
             Self::Check(args) => check::run(args, session),
+            Self::Repair(args) => repair::run(args, session),
             Self::Stats(args) => stats::run(args, session),
             Self::Inspect(args) => inspect::run(args, session),
             Self::Key(args) => key::run(args, session),

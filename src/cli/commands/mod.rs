@@ -16,6 +16,7 @@ pub mod ls;
 pub mod man;
 pub mod migrate;
 pub mod pin;
+pub mod repair;
 pub mod restore;
 pub mod resume;
 pub mod snapshots;

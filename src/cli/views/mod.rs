@@ -17,6 +17,7 @@ pub mod migrate;
 pub mod note;
 pub mod pin;
 pub mod pristine;
+pub mod repair;
 pub mod restore;
 pub mod simulation;
 pub mod snapshots;

@@ -17,7 +17,7 @@ mod segments;
 mod storage_only;
 mod trees;
 mod treeset;
-mod workers;
+pub(in crate::vault) mod workers;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -28,6 +28,7 @@ use crate::storage::Storage;
 use crate::vault::{Context, VaultError};
 
 pub use kind::Kind;
+pub(in crate::vault) use pack::{Job, Scratch, Verdict};
 
 /// How much pack data to read.
 #[derive(Debug, Clone, Copy, PartialEq)]
