@@ -22,9 +22,9 @@ fn check(vault: &Vault, request: Request) -> CheckReport {
     check::run(&vault.open(), request, vault.context()).unwrap()
 }
 
-const ALL: Request = Request { read: ReadData::All, max_age: None, record: true };
+const ALL: Request = Request { read: ReadData::All, max_age: None, record: true, marked: false };
 const fn hours(hours: u32) -> Request {
-    Request { read: ReadData::None, max_age: Some(CalendarSpan::hours(hours)), record: true }
+    Request { read: ReadData::None, max_age: Some(CalendarSpan::hours(hours)), record: true, marked: false }
 }
 
 fn packs(vault: &Vault) -> Vec<PackId> {

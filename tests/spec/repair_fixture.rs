@@ -9,7 +9,8 @@ use dssvault::base::object::{ObjectKind, ObjectName};
 use dssvault::repo::Repository;
 use dssvault::repo::snapshot::{self, SnapshotRecord};
 use dssvault::storage::Storage;
-use dssvault::vault::repair::{index, packs};
+use dssvault::vault::check::ReadData;
+use dssvault::vault::repair::{index, packs, snapshots};
 use dssvault::vault::restore::{self, OwnerMode, RestoreOptions};
 use dssvault::vault::{Context, VaultError};
 
@@ -61,7 +62,7 @@ pub fn restorable(repository: &Repository, snapshots: &[SnapshotId], context: Co
     files
 }
 
-pub fn snapshots(vault: &Vault) -> Vec<SnapshotId> {
+pub fn snapshot_ids(vault: &Vault) -> Vec<SnapshotId> {
     vault.names(ObjectKind::Snapshot).iter().filter_map(|name| name.text().parse().ok()).collect()
 }
 
@@ -86,6 +87,10 @@ pub fn repair_packs(vault: &Vault) -> Result<packs::PacksRepair, VaultError> {
     let repository = vault.open();
     let plan = packs::plan(&repository, &[], vault.context())?;
     packs::apply(&repository, plan, vault.context())
+}
+
+pub fn repair_snapshots(vault: &Vault) -> Result<snapshots::SnapshotsPlan, VaultError> {
+    snapshots::apply(&vault.open(), ReadData::None, vault.context())
 }
 
 pub fn largest(vault: &Vault, kind: ObjectKind) -> ObjectName {

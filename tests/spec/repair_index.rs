@@ -10,7 +10,7 @@ use dssvault::vault::repair::index::{self, Extent};
 use dssvault::vault::repair::sealer;
 
 use crate::check_fixture::Vault;
-use crate::repair_fixture::{forget_cache, forget_machine, repair_index, restorable, shared, snapshots, vault};
+use crate::repair_fixture::{forget_cache, forget_machine, repair_index, restorable, shared, snapshot_ids, vault};
 
 fn plan(vault: &Vault, extent: Extent) -> index::IndexPlan {
     index::plan(&vault.open(), extent, vault.context()).unwrap()
@@ -28,7 +28,7 @@ fn there_is_nothing_to_do_for_a_whole_repository() {
 #[test]
 fn packs_of_lost_and_damaged_segments_are_listed_again_and_the_damaged_ones_go() {
     let vault = vault();
-    let whole = restorable(&vault.open(), &snapshots(&vault), vault.context());
+    let whole = restorable(&vault.open(), &snapshot_ids(&vault), vault.context());
     let segments = vault.names(ObjectKind::Index);
     vault.store.delete(&segments[0]).unwrap();
     vault.flip(&segments[1], 200);
@@ -39,7 +39,7 @@ fn packs_of_lost_and_damaged_segments_are_listed_again_and_the_damaged_ones_go()
     forget_cache(&vault);
     assert_eq!(vault.findings(ReadData::All), [""; 0]);
     assert!(vault.storage_only().findings.is_empty());
-    assert_eq!(restorable(&vault.open(), &snapshots(&vault), vault.context()), whole);
+    assert_eq!(restorable(&vault.open(), &snapshot_ids(&vault), vault.context()), whole);
     assert!(plan(&vault, Extent::Damaged).is_empty(), "a second run finds nothing to do");
 }
 
@@ -117,7 +117,7 @@ fn a_damaged_journal_is_refused_by_name() {
 #[test]
 fn cut_at_any_call_it_harms_nothing_and_a_rerun_finishes() {
     let scene = vault();
-    let whole = restorable(&scene.open(), &snapshots(&scene), scene.context());
+    let whole = restorable(&scene.open(), &snapshot_ids(&scene), scene.context());
     let segments = scene.names(ObjectKind::Index);
     scene.store.delete(&segments[0]).unwrap();
     scene.flip(&segments[1], 200);
@@ -146,5 +146,5 @@ fn cut_at_any_call_it_harms_nothing_and_a_rerun_finishes() {
             break;
         }
     }
-    assert_eq!(restorable(&scene.open(), &snapshots(&scene), scene.context()), whole);
+    assert_eq!(restorable(&scene.open(), &snapshot_ids(&scene), scene.context()), whole);
 }

@@ -7,7 +7,7 @@ use dssvault::vault::check::{Kind, ReadData};
 use dssvault::vault::repair::packs;
 
 use crate::check_fixture::{Vault, noise};
-use crate::repair_fixture::{forget_cache, largest, repair_packs, restorable, shared, snapshots, vault};
+use crate::repair_fixture::{forget_cache, largest, repair_packs, restorable, shared, snapshot_ids, vault};
 
 /// A repository whose largest pack has one block that cannot be read, and others that can.
 fn one_bad_block() -> Vault {
@@ -32,7 +32,7 @@ fn there_is_nothing_to_do_for_whole_packs() {
 fn readable_blocks_are_stored_again_and_the_damaged_pack_is_marked() {
     let vault = one_bad_block();
     let pack = largest(&vault, ObjectKind::Pack);
-    let before = restorable(&vault.open(), &snapshots(&vault), vault.context());
+    let before = restorable(&vault.open(), &snapshot_ids(&vault), vault.context());
     let repair = repair_packs(&vault).unwrap();
     let chunks = repair.plan.damaged[0].chunks;
     assert!(chunks.salvaged > 0 && chunks.lost > 0 && chunks.elsewhere == 0, "{chunks:?}");
@@ -41,7 +41,7 @@ fn readable_blocks_are_stored_again_and_the_damaged_pack_is_marked() {
     // The damaged pack is not needed any more for what it still had.
     vault.store.delete(&pack).unwrap();
     forget_cache(&vault);
-    assert_eq!(restorable(&vault.open(), &snapshots(&vault), vault.context()), before);
+    assert_eq!(restorable(&vault.open(), &snapshot_ids(&vault), vault.context()), before);
     assert!(!before.is_empty());
 }
 
@@ -79,14 +79,14 @@ fn a_pack_whose_own_table_is_damaged_is_salvaged_by_what_the_index_says() {
 #[test]
 fn a_missing_pack_is_marked_so_that_backups_store_its_chunks_again() {
     let vault = vault();
-    let whole = restorable(&vault.open(), &snapshots(&vault), vault.context());
+    let whole = restorable(&vault.open(), &snapshot_ids(&vault), vault.context());
     let pack = largest(&vault, ObjectKind::Pack);
     vault.store.delete(&pack).unwrap();
     let repair = repair_packs(&vault).unwrap();
     assert_eq!((repair.plan.missing.len(), repair.marked), (1, 1));
     vault.write("b/two", &noise(2, 90_000));
     vault.backup_with(&dssvault::vault::backup::BackupOptions { force: true, ..Default::default() });
-    let healed = restorable(&vault.open(), &snapshots(&vault), vault.context());
+    let healed = restorable(&vault.open(), &snapshot_ids(&vault), vault.context());
     assert!(whole.iter().all(|(path, bytes)| healed.get(path) == Some(bytes)), "the chunks are back");
 }
 
@@ -107,7 +107,7 @@ fn cut_at_any_call_it_harms_nothing_and_a_rerun_finishes() {
     let scene = vault();
     let pack = largest(&scene, ObjectKind::Pack);
     scene.flip(&pack, 5000);
-    let before = restorable(&scene.open(), &snapshots(&scene), scene.context());
+    let before = restorable(&scene.open(), &snapshot_ids(&scene), scene.context());
     let damaged = scene.store.contents();
     for nth in (1..).step_by(4) {
         let struck = [Fault::Tear(nth), Fault::LostAnswer(nth)].map(|fault| {
@@ -123,7 +123,7 @@ fn cut_at_any_call_it_harms_nothing_and_a_rerun_finishes() {
             assert!(repair_packs(&scene).unwrap().plan.is_empty(), "{fault:?}");
             faulty.has_struck()
         });
-        let after = restorable(&scene.open(), &snapshots(&scene), scene.context());
+        let after = restorable(&scene.open(), &snapshot_ids(&scene), scene.context());
         assert!(before.iter().all(|(path, bytes)| after.get(path) == Some(bytes)), "call {nth}");
         if struck == [false, false] {
             break;

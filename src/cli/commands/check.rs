@@ -48,7 +48,7 @@ pub fn run(args: Args, session: &Session) -> Result<Outcome, CliError> {
         let opened = session.open()?;
         let reporter = session.reporter();
         let read = args.read_data.unwrap_or(ReadData::None);
-        let request = Request { read, max_age: args.max_age, record: true };
+        let request = Request { read, max_age: args.max_age, record: true, marked: false };
         check::run(&opened.repository, request, opened.context(&reporter, &session.cancel))?
     };
     let view = CheckView::new(report);

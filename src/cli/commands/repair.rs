@@ -3,9 +3,11 @@
 use crate::cli::error::CliError;
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
-use crate::cli::views::repair::{IndexView, PacksView};
+use crate::cli::views::repair::{IndexView, PacksView, SnapshotsView};
+use crate::vault::check::ReadData;
 use crate::vault::repair::index::{self, Extent, IndexRepair};
 use crate::vault::repair::packs::{self, PacksRepair};
+use crate::vault::repair::snapshots;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -31,6 +33,16 @@ Examples:
   dssvault -r /srv/vault repair packs                  read every pack
   dssvault -r /srv/vault repair packs 3f9a20c1         this one only";
 
+const SNAPSHOTS_EXAMPLES: &str = "\
+Examples:
+  dssvault -r /srv/vault repair snapshots --dry-run
+  dssvault -r /srv/vault repair snapshots
+  dssvault -r /srv/vault repair snapshots --read-data     look for damage everywhere first
+
+Each snapshot that lacks something gets another in its place, in which damaged files and
+directories are marked; itself it is forgotten (`undelete` brings it back). Marks name what
+was missing: a file is whole again as soon as a backup has stored its chunks again.";
+
 /// Mend a damaged repository, as far as what is left allows.
 ///
 /// Each part makes a plan, shows it, and carries it out; with --dry-run it stops after the plan.
@@ -49,6 +61,9 @@ enum Part {
     /// Store again what can be read of damaged packs, and mark those
     #[command(after_help = PACKS_EXAMPLES)]
     Packs(Packs),
+    /// Mark what is lost in the snapshots that need it
+    #[command(after_help = SNAPSHOTS_EXAMPLES)]
+    Snapshots(Snapshots),
 }
 
 #[derive(Debug, clap::Args)]
@@ -56,6 +71,16 @@ struct Index {
     /// Make the whole index anew from the packs' own tables
     #[arg(long)]
     all: bool,
+    /// Show the plan and change nothing
+    #[arg(long, short = 'n')]
+    dry_run: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct Snapshots {
+    /// Also read all stored data to find what is lost; without it, only packs that `repair packs` has marked
+    #[arg(long)]
+    read_data: bool,
     /// Show the plan and change nothing
     #[arg(long, short = 'n')]
     dry_run: bool,
@@ -76,6 +101,7 @@ pub fn run(args: Args, session: &Session) -> Result<Outcome, CliError> {
     match args.part {
         Part::Index(args) => run_index(&args, session),
         Part::Packs(args) => run_packs(&args, session),
+        Part::Snapshots(args) => run_snapshots(&args, session),
     }
 }
 
@@ -106,4 +132,18 @@ fn run_packs(args: &Packs, session: &Session) -> Result<Outcome, CliError> {
     let lost = repair.plan.damaged.iter().any(|pack| pack.chunks.lost > 0) || !repair.plan.missing.is_empty();
     session.output.report(&PacksView::new(repair, args.dry_run))?;
     Ok(Outcome::clean_if(!lost))
+}
+
+fn run_snapshots(args: &Snapshots, session: &Session) -> Result<Outcome, CliError> {
+    let opened = session.open()?;
+    let reporter = session.reporter();
+    let context = opened.context(&reporter, &session.cancel);
+    let read = if args.read_data { ReadData::All } else { ReadData::None };
+    let plan = match args.dry_run {
+        true => snapshots::plan(&opened.repository, read, context)?,
+        false => snapshots::apply(&opened.repository, read, context)?,
+    };
+    let whole = plan.damaged.is_empty() && plan.marked == 0 && plan.unreadable.is_empty();
+    session.output.report(&SnapshotsView::new(plan, args.dry_run))?;
+    Ok(Outcome::clean_if(whole))
 }

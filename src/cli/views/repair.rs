@@ -6,6 +6,7 @@ use crate::cli::output::View;
 use crate::cli::text::{self, counted};
 use crate::vault::repair::index::IndexRepair;
 use crate::vault::repair::packs::PacksRepair;
+use crate::vault::repair::snapshots::{Action, SnapshotsPlan};
 
 /// What became of the index.
 #[derive(Debug, Serialize)]
@@ -136,6 +137,57 @@ impl View for PacksView {
         let lost = plan.damaged.iter().any(|pack| pack.chunks.lost > 0) || !plan.missing.is_empty();
         if lost {
             text.push_str("next: back up what is still there, then `dssvault repair snapshots`\n");
+        }
+        text
+    }
+}
+
+/// What became of snapshots.
+#[derive(Debug, Serialize)]
+pub struct SnapshotsView {
+    message_type: &'static str,
+    part: &'static str,
+    dry_run: bool,
+    #[serde(flatten)]
+    plan: SnapshotsPlan,
+}
+
+impl SnapshotsView {
+    /// The view of a plan, or of what was done.
+    pub fn new(plan: SnapshotsPlan, dry_run: bool) -> Self {
+        Self { message_type: "summary", part: "snapshots", dry_run, plan }
+    }
+}
+
+impl View for SnapshotsView {
+    fn text(&self) -> String {
+        let (plan, mut text) = (&self.plan, String::new());
+        for (object, cause) in &plan.unreadable {
+            text.push_str(&format!("UNREADABLE  {object}: {}\n", text::printable(cause.as_bytes())));
+        }
+        for snapshot in &plan.damaged {
+            let files = counted(snapshot.marks.files, "damaged file", "damaged files");
+            let folders = counted(snapshot.marks.directories, "damaged directory", "damaged directories");
+            let short = snapshot.id.short();
+            text.push_str(&match (snapshot.action, snapshot.replacement.filter(|_| !self.dry_run)) {
+                (Action::Beyond, _) => {
+                    format!("LOST      {short}: its root directory is lost; `dssvault forget {short}` takes it away\n")
+                }
+                (Action::Forget, _) => format!("forgotten {short}: a repaired snapshot stands in its place\n"),
+                (Action::Replace, Some(new)) => {
+                    format!("replaced  {short} by {}: {files} and {folders} are marked\n", new.short())
+                }
+                (Action::Replace, None) => format!("to replace {short}: {files} and {folders} to be marked\n"),
+            });
+        }
+        if plan.marked > 0 {
+            let snapshots = counted(plan.marked, "snapshot lacks", "snapshots lack");
+            text.push_str(&format!("{snapshots} what is marked already; nothing came back yet\n"));
+        }
+        if self.dry_run && !plan.is_empty() {
+            text.push_str("nothing was changed\n");
+        } else if plan.damaged.is_empty() && plan.marked == 0 {
+            text.push_str("nothing to do: no snapshot needs anything that is lost\n");
         }
         text
     }

@@ -233,6 +233,7 @@ pub(in crate::cli) mod tests {
             dss: None,
             imported: None,
             databases: None,
+            repaired: None,
         }
     }
 

@@ -291,6 +291,7 @@ impl<'a> Job<'a> {
             dss: None,
             imported: None,
             databases: None,
+            repaired: None,
         }
     }
 

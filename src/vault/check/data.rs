@@ -9,13 +9,12 @@ use crate::base::progress::{Event, Phase};
 use crate::base::random::{Entropy, array};
 use crate::repo::Repository;
 use crate::repo::index::Index;
-use crate::repo::journal::Ledger;
-use crate::repo::pack::reader;
+use crate::repo::journal::{Ledger, State};
 use crate::vault::check::damage::Damage;
 use crate::vault::check::findings::Findings;
 use crate::vault::check::ledger::{self, Due};
 use crate::vault::check::pack::{Job, Scratch, Verdict};
-use crate::vault::check::{ReadData, Request, workers};
+use crate::vault::check::{ReadData, Request, packs, workers};
 use crate::vault::{Context, VaultError};
 
 /// A listed pack.
@@ -128,8 +127,8 @@ pub struct Reading<'a> {
     pub numbers: &'a HashMap<PackId, u32>,
     /// Hashes of tables as segments have them.
     pub tables: &'a HashMap<PackId, [u8; 32]>,
-    /// When packs were verified before.
-    pub ledger: &'a Ledger,
+    /// Which packs are marked, and when they were verified before.
+    pub journal: &'a State,
     /// Receives packs and blocks that cannot be read.
     pub damage: &'a Damage,
     /// Receives what is wrong.
@@ -207,10 +206,10 @@ impl Reading<'_> {
         }
         if !verdict.faults.is_empty() {
             let mut cause = verdict.faults.join("; ");
-            if let Some(done) = self.ledger.of(&pack.id) {
+            if let Some(done) = self.journal.verified.of(&pack.id) {
                 cause.push_str(&format!(" (it was whole on {}, verified with key {})", done.time, done.by.short()));
             }
-            self.findings.damage(verdict.kind(), reader::name(pack.id), cause);
+            packs::tell(self.journal, pack.id, verdict.kind(), cause, self.findings);
         }
         !verdict.faults.is_empty()
     }

@@ -7,6 +7,7 @@ mod findings;
 mod join;
 mod kind;
 mod ledger;
+mod losses;
 mod names;
 mod objects;
 mod pack;
@@ -28,6 +29,8 @@ use crate::storage::Storage;
 use crate::vault::{Context, VaultError};
 
 pub use kind::Kind;
+pub(in crate::vault) use losses::Losses;
+pub(in crate::vault) use objects::Root;
 pub(in crate::vault) use pack::{Job, Scratch, Verdict};
 
 /// How much pack data to read.
@@ -59,12 +62,14 @@ pub struct Request {
     pub max_age: Option<CalendarSpan>,
     /// Whether packs that were read and found whole are written into the ledger.
     pub record: bool,
+    /// Whether packs the journal marked are read in any case.
+    pub marked: bool,
 }
 
 /// Leaves the ledger alone.
 impl From<ReadData> for Request {
     fn from(read: ReadData) -> Self {
-        Self { read, max_age: None, record: false }
+        Self { read, max_age: None, record: false, marked: false }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Everything but packs and index: configuration, key slots, journal, sessions, snapshots.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 
 use crate::base::id::{ChunkId, SnapshotId, StoredHash};
@@ -30,6 +30,12 @@ pub struct Root {
     pub snapshot: SnapshotId,
     /// Its root directory.
     pub tree: ChunkId,
+    /// Whether it is forgotten, and a repair made another snapshot in its place.
+    pub replaced: bool,
+    /// Whether it is forgotten.
+    pub forgotten: bool,
+    /// The snapshot it was made in place of.
+    pub stands_for: Option<SnapshotId>,
 }
 
 /// Checks every configuration, key slot, journal entry and session. Returns the bytes read.
@@ -135,6 +141,10 @@ pub fn snapshots(
     )?;
     let mut gathered = gathered.into_inner().unwrap_or_else(PoisonError::into_inner);
     report_links(&gathered, &entries, journal, findings);
+    let repaired: HashSet<SnapshotId> = gathered.roots.iter().filter_map(|root| root.stands_for).collect();
+    for root in &mut gathered.roots {
+        root.replaced = root.forgotten && repaired.contains(&root.snapshot);
+    }
     gathered.roots.sort_unstable();
     Ok((gathered.roots, entries.iter().map(|entry| entry.bytes).sum()))
 }
@@ -158,7 +168,9 @@ fn snapshot(
         && !journal.is_purged(&id)
         && !journal.is_void(&id)
     {
-        gathered.roots.push(Root { snapshot: id, tree: manifest.root });
+        let stands_for = manifest.repaired.as_ref().map(|repaired| repaired.of);
+        let forgotten = journal.is_forgotten(&id);
+        gathered.roots.push(Root { snapshot: id, tree: manifest.root, replaced: false, forgotten, stands_for });
     }
     Ok(())
 }

@@ -49,6 +49,7 @@ pub fn stored(repository: &Repository, journal: &State, findings: &Findings<'_>)
 pub fn survey(
     repository: &Repository,
     index: &Index,
+    journal: &State,
     stored: Vec<StoredPack>,
     damage: &Damage,
     findings: &Findings<'_>,
@@ -59,7 +60,7 @@ pub fn survey(
     let known = |pack: &&StoredPack| !survey.numbers.contains_key(&pack.id);
     let unlisted: Vec<PackId> = survey.stored.iter().filter(known).map(|pack| pack.id).collect();
     if !unlisted.is_empty() {
-        adopt(repository, index, &unlisted, findings, context)?;
+        adopt(repository, index, journal, &unlisted, findings, context)?;
         note_known(&mut survey, index)?;
     }
     let sizes: HashMap<PackId, u64> = survey.stored.iter().map(|pack| (pack.id, pack.bytes)).collect();
@@ -72,7 +73,7 @@ pub fn survey(
             }
             Some(bytes) if *bytes != place.bytes => {
                 let what = format!("it is {bytes} bytes long, not {} as the index has it", place.bytes);
-                findings.damage(Kind::PackDamaged, reader::name(place.id), what);
+                tell(journal, place.id, Kind::PackDamaged, what, findings);
             }
             Some(_) => {}
         }
@@ -94,6 +95,7 @@ fn note_known(survey: &mut Survey, index: &Index) -> Result<(), VaultError> {
 fn adopt(
     repository: &Repository,
     index: &Index,
+    journal: &State,
     unlisted: &[PackId],
     findings: &Findings<'_>,
     context: Context<'_>,
@@ -113,11 +115,8 @@ fn adopt(
         match unreadable.get(&name.to_string()) {
             Some(cause) => {
                 let cause = cause.strip_prefix(&format!("{name} is damaged: ")).unwrap_or(cause);
-                findings.damage(
-                    Kind::PackDamaged,
-                    &name,
-                    format_args!("no index segment names it, and its own table cannot be read: {cause}"),
-                );
+                let what = format_args!("no index segment names it, and its own table cannot be read: {cause}");
+                tell(journal, *id, Kind::PackDamaged, what, findings);
             }
             None => {
                 let what = "no index segment names it; it was left by an interrupted backup";
@@ -128,12 +127,23 @@ fn adopt(
     Ok(())
 }
 
+/// Tells of a damaged pack. One that is marked was salvaged, or nothing needs it: what is lost with it, if anything, is
+/// told of the files.
+pub fn tell(journal: &State, pack: PackId, kind: Kind, cause: impl ToString, findings: &Findings<'_>) {
+    let (name, cause) = (reader::name(pack), cause.to_string());
+    if journal.is_marked(&pack) {
+        findings.warning(kind, name, format_args!("{cause}; it is marked, and prune will remove it"));
+    } else {
+        findings.damage(kind, name, cause);
+    }
+}
+
 /// Says of each missing pack whether a snapshot misses it. `guilty` are the packs a lost chunk was in.
-pub fn report_missing(survey: &Survey, guilty: &HashSet<u32>, findings: &Findings<'_>) {
+pub fn report_missing(survey: &Survey, journal: &State, guilty: &HashSet<u32>, findings: &Findings<'_>) {
     for (number, id) in &survey.missing {
         let name = reader::name(*id);
         if guilty.contains(number) {
-            findings.damage(Kind::PackMissing, name, "it is missing, and snapshots need it");
+            tell(journal, *id, Kind::PackMissing, "it is missing, and snapshots need it", findings);
         } else {
             findings.warning(Kind::PackMissing, name, "it is missing, but no snapshot needs it");
         }
@@ -141,14 +151,14 @@ pub fn report_missing(survey: &Survey, guilty: &HashSet<u32>, findings: &Finding
 }
 
 /// Reports damaged blocks that reading trees met in packs that were not read wholly.
-pub fn report_blocks(index: &Index, damage: &Damage, told: &HashSet<u32>, findings: &Findings<'_>) {
+pub fn report_blocks(index: &Index, damage: &Damage, told: &HashSet<u32>, journal: &State, findings: &Findings<'_>) {
     for (number, cause) in damage.summaries() {
         if let Ok(pack) = index.pack(number)
             && !told.contains(&number)
         {
             let name = reader::name(pack.id);
             let cause = RepoError::damaged(&name, cause);
-            findings.damage(Kind::BlockDamaged, &name, cause_for(&name, &cause));
+            tell(journal, pack.id, Kind::BlockDamaged, cause_for(&name, &cause), findings);
         }
     }
 }

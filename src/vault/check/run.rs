@@ -1,17 +1,21 @@
 //! Checking with keys, step by step.
 
+use std::cell::Cell;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, PoisonError};
 
+use crate::base::id::PackId;
 use crate::base::progress::{Event, Phase};
 use crate::repo::chunks::ChunkReader;
-use crate::repo::index::{Index, IndexOptions};
+use crate::repo::index::{Index, IndexOptions, Prefix};
 use crate::repo::journal::State;
 use crate::repo::{RepoError, Repository};
 use crate::vault::check::affected::Affected;
-use crate::vault::check::damage::{Damage, Lost};
+use crate::vault::check::damage::{Damage, Lost, Why};
 use crate::vault::check::data::{self, ReadPacks, Reading, StoredPack};
 use crate::vault::check::findings::Findings;
+use crate::vault::check::join::Joined;
 use crate::vault::check::ledger::{self, Due};
 use crate::vault::check::objects::{self, Root};
 use crate::vault::check::packs::{self, Survey};
@@ -23,14 +27,25 @@ use crate::vault::check::{CheckReport, Kind, Request, join};
 use crate::vault::{Context, VaultError, browse};
 
 /// Everything one check holds on to.
-struct Check<'a> {
-    repository: &'a Repository,
-    request: Request,
-    context: Context<'a>,
-    findings: &'a Findings<'a>,
-    journal: State,
-    damage: Damage,
-    report: CheckReport,
+pub struct Check<'a> {
+    pub repository: &'a Repository,
+    pub request: Request,
+    pub context: Context<'a>,
+    pub findings: &'a Findings<'a>,
+    pub journal: State,
+    pub damage: Damage,
+    pub report: CheckReport,
+}
+
+/// What following all references showed.
+pub struct Followed {
+    survey: Survey,
+    /// All tree chunks the index knows; those that were reached are seen.
+    pub trees: TreeSet,
+    read: ReadPacks,
+    joined: Joined,
+    /// Chunks no copy of which can be read.
+    pub lost: HashMap<Prefix, Why>,
 }
 
 /// See [`super::run()`].
@@ -89,9 +104,42 @@ impl Check<'_> {
         tables: &Tables,
         stored: Vec<StoredPack>,
     ) -> Result<(), VaultError> {
-        let survey = packs::survey(self.repository, index, stored, &self.damage, self.findings, self.context)?;
+        let Followed { survey, mut trees, read, joined, lost } = self.follow(index, roots, tables, stored)?;
+        self.report.unused_packs = survey.unused(&joined.needed);
+        packs::report_missing(&survey, &self.journal, &joined.guilty, self.findings);
+        packs::report_blocks(index, &self.damage, &read.bad, &self.journal, self.findings);
+        if lost.is_empty() {
+            return Ok(());
+        }
+        trees.reset();
         let chunks = ChunkReader::new(self.repository, index);
-        let (mut trees, lost) = (self.tree_set(index, &survey)?, Lost::default());
+        let (findings, context, damage) = (self.findings, self.context, &self.damage);
+        let mut affected = Affected {
+            chunks: &chunks,
+            whole: &trees,
+            lost: &lost,
+            damage,
+            findings,
+            context,
+            named: 0,
+            named_here: Cell::new(0),
+            marks: Cell::new(0),
+        };
+        roots.iter().try_for_each(|root| affected.snapshot(root))
+    }
+
+    /// Follows every reference and reads what was asked for: which chunks are lost, and with which packs.
+    pub fn follow(
+        &mut self,
+        index: &Index,
+        roots: &[Root],
+        tables: &Tables,
+        stored: Vec<StoredPack>,
+    ) -> Result<Followed, VaultError> {
+        let survey =
+            packs::survey(self.repository, index, &self.journal, stored, &self.damage, self.findings, self.context)?;
+        let chunks = ChunkReader::new(self.repository, index);
+        let (trees, lost) = (self.tree_set(index, &survey)?, Lost::default());
         let references = Mutex::new(References::new(&self.context.folders.cache));
         let walk = Walk {
             chunks: &chunks,
@@ -109,18 +157,7 @@ impl Check<'_> {
         let references = walk.references.into_inner().unwrap_or_else(PoisonError::into_inner);
         let read = self.read_packs(Some(index), tables, &survey)?;
         let joined = join::run(references.into_sorted()?, index, &self.damage, &lost, self.context)?;
-        self.report.unused_packs = survey.unused(&joined.needed);
-        packs::report_missing(&survey, &joined.guilty, self.findings);
-        packs::report_blocks(index, &self.damage, &read.bad, self.findings);
-        let lost = lost.into_chunks();
-        if lost.is_empty() {
-            return Ok(());
-        }
-        trees.reset();
-        let (findings, context, damage) = (self.findings, self.context, &self.damage);
-        let mut affected =
-            Affected { chunks: &chunks, whole: &trees, lost: &lost, damage, findings, context, named: 0 };
-        roots.iter().try_for_each(|root| affected.snapshot(&root.snapshot, root.tree))
+        Ok(Followed { survey, trees, read, joined, lost: lost.into_chunks() })
     }
 
     /// One pass over the index: which tree chunks there are, and how many chunks at all.
@@ -142,12 +179,17 @@ impl Check<'_> {
     }
 
     fn read_packs(&mut self, index: Option<&Index>, tables: &Tables, survey: &Survey) -> Result<ReadPacks, VaultError> {
-        let Request { read, max_age, record } = self.request;
+        let Request { read, max_age, record, marked } = self.request;
         let clock = &self.repository.seams.clock;
         let due = max_age.map(|age| Due::within(age, clock.now())).transpose()?;
         let ledger = &self.journal.verified;
         let entropy = &*self.repository.seams.entropy;
-        let chosen = data::select(read, due, survey.stored.clone(), ledger, entropy);
+        let mut chosen = data::select(read, due, survey.stored.clone(), ledger, entropy);
+        if marked {
+            let known: HashSet<PackId> = chosen.iter().map(|pack| pack.id).collect();
+            let more = |pack: &&StoredPack| self.journal.is_marked(&pack.id) && !known.contains(&pack.id);
+            chosen.extend(survey.stored.iter().filter(more));
+        }
         let mut verified = ReadPacks::default();
         if !chosen.is_empty() {
             let reading = Reading {
@@ -155,7 +197,7 @@ impl Check<'_> {
                 index,
                 numbers: &survey.numbers,
                 tables: &tables.hashes,
-                ledger,
+                journal: &self.journal,
                 damage: &self.damage,
                 findings: self.findings,
                 context: self.context,

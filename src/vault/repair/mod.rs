@@ -4,8 +4,10 @@
 pub mod index;
 pub mod packs;
 mod retire;
+mod rewrite;
 mod salvage;
+pub mod snapshots;
 mod tables;
 mod writer;
 
-pub use writer::sealer;
+pub use writer::{ChunkWriter, sealer};

@@ -46,6 +46,7 @@ fn entry(name: &str) -> Entry {
         device: None,
         content: None,
         tree: None,
+        damaged: None,
     }
 }
 
