@@ -60,6 +60,7 @@ mod cli_forget;
 mod cli_init;
 mod cli_passwords;
 mod cli_reading;
+mod cli_repair;
 mod cli_usage;
 mod concurrent;
 mod crash_kill;

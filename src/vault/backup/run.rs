@@ -23,6 +23,7 @@ use crate::repo::journal;
 use crate::repo::session::{Abandoned, Session, SessionStart, SnapshotLink};
 use crate::repo::snapshot::{Consistency, Counts, Exclusions, Manifest};
 use crate::repo::{RepoError, Repository};
+use crate::storage::StorageError;
 use crate::sys::pattern::PatternSet;
 use crate::vault::backup::input::Input;
 use crate::vault::backup::lister::{Lister, Rules};
@@ -351,7 +352,10 @@ fn unfinished_sessions(repository: &Repository, own: SessionId) -> Result<bool, 
 fn exists(repository: &Repository, name: &ObjectName) -> Result<bool, VaultError> {
     match repository.storage.get_range(name, 0, 1) {
         Ok(_) => Ok(true),
-        Err(crate::storage::StorageError::NotFound { .. }) => Ok(false),
+        // A file of no bytes is a name that somebody was about to fill.
+        Err(StorageError::NotFound { .. } | StorageError::Truncated { .. } | StorageError::Unfinished { .. }) => {
+            Ok(false)
+        }
         Err(error) => Err(error.into()),
     }
 }

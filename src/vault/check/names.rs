@@ -21,8 +21,13 @@ pub fn list(storage: &dyn Storage, kind: ObjectKind, findings: &Findings<'_>) ->
     entries.retain(|entry| {
         let fits = fits(&entry.name);
         if !fits {
-            let what = "no object of its kind has such a name; nothing will ever read it";
-            findings.warning(Kind::NameUnknown, &entry.name, what);
+            if kind == ObjectKind::Journal {
+                let what = "its name is not a number, and a journal with such an object is refused: take it away";
+                findings.damage(Kind::NameUnknown, &entry.name, what);
+            } else {
+                let what = "no object of its kind has such a name; nothing will ever read it";
+                findings.warning(Kind::NameUnknown, &entry.name, what);
+            }
         }
         fits
     });

@@ -86,7 +86,8 @@ impl Look {
                 Err(RepoError::Damaged { .. } | RepoError::Storage(StorageError::TooLarge { .. })) => {
                     damaged.insert(id);
                 }
-                Err(RepoError::Storage(StorageError::NotFound { .. })) => {}
+                // Gone since the listing, or not filled yet.
+                Err(RepoError::Storage(StorageError::NotFound { .. } | StorageError::Unfinished { .. })) => {}
                 Err(error) => return Err(error.into()),
             }
         }

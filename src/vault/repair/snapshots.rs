@@ -14,7 +14,7 @@ use crate::repo::index::{Index, IndexOptions};
 use crate::repo::journal::{Entry, State};
 use crate::repo::secrets::{Content, IdDomain, IdKey, IdOwner};
 use crate::repo::session::{Session, SessionStart, SnapshotLink};
-use crate::repo::snapshot::{self, Manifest, Repaired, SnapshotRecord};
+use crate::repo::snapshot::{self, Manifest, Problem, Repaired, SnapshotRecord};
 use crate::repo::tree::writer::TreeSink;
 use crate::repo::{RepoError, Repository};
 use crate::vault::check::{Losses, ReadData, Request, Root};
@@ -22,6 +22,9 @@ use crate::vault::repair::rewrite::{Marks, Rewriter};
 use crate::vault::repair::sealer;
 use crate::vault::repair::writer::ChunkWriter;
 use crate::vault::{Context, VaultError, browse};
+
+/// Problems a manifest names, at most.
+const PROBLEMS_MAX: usize = 10_000;
 
 /// What is to be done about a snapshot that lost something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -203,7 +206,15 @@ impl Bench<'_> {
         index.store(self.repository, sealer, &self.repository.secrets.signing(), &packs)?;
         let now = self.repository.seams.clock.now();
         let Marks { files, directories } = rewritten.marks;
+        let mut problems = manifest.problems;
+        if problems.len() < PROBLEMS_MAX {
+            // As any snapshot that lacks content: policies do not prefer it to a whole one.
+            let cause = format!("{files} files and {directories} directories lacked something when it was repaired");
+            problems.push(Problem { path: "/".to_owned(), cause, lost: true });
+        }
         let manifest = Manifest {
+            problems,
+            problem_count: manifest.problem_count + 1,
             root: rewritten.tree,
             parent: Some(root.snapshot),
             session: session.id(),
