@@ -21,6 +21,7 @@ use dssvault::vault::repair::index::{self, Extent};
 use dssvault::vault::restore::{self, OwnerMode, RestoreOptions};
 use dssvault::vault::retention::Guards;
 use dssvault::vault::{Context, VaultError, forget};
+use rayon::prelude::*;
 
 use crate::check_fixture::{Vault, noise};
 
@@ -263,7 +264,7 @@ fn the_table_of_damage_is_what_happens() {
     let header = format!("| object | damage | {} |", COMMANDS.map(|command| format!("`{command}`")).join(" | "));
     let cells: Vec<(usize, usize)> =
         (0..CLASSES.len()).flat_map(|class| (0..KINDS.len()).map(move |kind| (class, kind))).collect();
-    let rows: Vec<String> = cells.into_iter().map(|(class, kind)| row(&scene, class, kind)).collect();
+    let rows: Vec<String> = cells.into_par_iter().map(|(class, kind)| row(&scene, class, kind)).collect();
     let table = format!("{header}\n|{}\n{}\n", "---|".repeat(COMMANDS.len() + 2), rows.join("\n"));
     assert!(DOCUMENT.contains(&table), "docs/check.md should have this table:\n{table}");
 }

@@ -18,6 +18,7 @@ use crate::repo::snapshot::{self, Manifest, Problem, Repaired, SnapshotRecord};
 use crate::repo::tree::writer::TreeSink;
 use crate::repo::{RepoError, Repository};
 use crate::vault::check::{Losses, ReadData, Request, Root};
+use crate::vault::keys::host_name;
 use crate::vault::repair::rewrite::{Marks, Rewriter};
 use crate::vault::repair::sealer;
 use crate::vault::repair::writer::ChunkWriter;
@@ -166,7 +167,7 @@ impl Bench<'_> {
     /// Makes a snapshot in the place of one, as a session like any other whose parent it is.
     fn replace(&self, root: &Root) -> Result<SnapshotId, VaultError> {
         let (manifest, sealer) = (self.manifest(root)?, sealer(self.repository)?);
-        let start = SessionStart { node: manifest.node, parent: Some(root.snapshot), host: manifest.host.clone() };
+        let start = SessionStart { node: manifest.node, parent: Some(root.snapshot), host: host_name() };
         let session = Session::begin(self.repository, &sealer, start)?;
         let made = self.commit(&session, &sealer, manifest, root);
         if let Err(error) = &made {
@@ -204,6 +205,8 @@ impl Bench<'_> {
         let rewritten = self.rewriter(&chunks).run(root.tree, &mut sink)?;
         let packs = sink.writer.finish()?;
         index.store(self.repository, sealer, &self.repository.secrets.signing(), &packs)?;
+        // Rewriting may have taken long.
+        session.renew()?;
         let now = self.repository.seams.clock.now();
         let Marks { files, directories } = rewritten.marks;
         let mut problems = manifest.problems;
