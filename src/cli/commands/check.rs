@@ -17,12 +17,12 @@ Examples:
   dssvault -r /srv/vault check --read-data=2/10      and the second of ten parts
   dssvault -r /srv/vault check --read-data=50G       and 50 GiB, the longest unverified first
   dssvault -r /srv/vault check --max-age 30d         and what was not verified for 30 days
-  dssvault -r /srv/vault check --max-age 30d --read-data=50G     the same, 50 GiB at most
+  dssvault -r /srv/vault check --max-age 30d --read-data=50G    50 GiB of it
   dssvault -r /srv/vault check --storage-only        bytes only, needs no password
 
-Packs that were read and found whole are remembered in the repository, with the time and the
-key. Exit status 1: damage was found; each line names the object and what needs it. What to
-do then: docs/check.md.";
+Packs that were read and found whole are remembered in the repository, with the time and
+the key. Exit status 1: damage was found; each line names the object and what needs it.
+What to do then: docs/check.md.";
 
 /// Verify that everything the snapshots need is there and undamaged.
 #[derive(Debug, clap::Args)]

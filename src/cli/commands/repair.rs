@@ -37,11 +37,11 @@ const SNAPSHOTS_EXAMPLES: &str = "\
 Examples:
   dssvault -r /srv/vault repair snapshots --dry-run
   dssvault -r /srv/vault repair snapshots
-  dssvault -r /srv/vault repair snapshots --read-data     look for damage everywhere first
+  dssvault -r /srv/vault repair snapshots --read-data     look for damage first
 
-Each snapshot that lacks something gets another in its place, in which damaged files and
-directories are marked; itself it is forgotten (`undelete` brings it back). Marks name what
-was missing: a file is whole again as soon as a backup has stored its chunks again.";
+Each snapshot that lacks something gets another in its place, in which damaged files
+and directories are marked, and is forgotten (`undelete` brings it back). A marked file
+is whole again as soon as a backup has stored what it lacks.";
 
 /// Mend a damaged repository, as far as what is left allows.
 ///
