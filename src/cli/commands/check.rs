@@ -15,8 +15,8 @@ Examples:
   dssvault -r /srv/vault check --read-data           and every stored byte
   dssvault -r /srv/vault check --read-data=5%        and a random twentieth
   dssvault -r /srv/vault check --read-data=2/10      and the second of ten parts
-  dssvault -r /srv/vault check --read-data=50G       and 50 GiB, the longest unverified first
-  dssvault -r /srv/vault check --max-age 30d         and what was not verified for 30 days
+  dssvault -r /srv/vault check --read-data=50G       and 50 GiB, the longest due first
+  dssvault -r /srv/vault check --max-age 30d         and what is due after 30 days
   dssvault -r /srv/vault check --max-age 30d --read-data=50G    50 GiB of it
   dssvault -r /srv/vault check --storage-only        bytes only, needs no password
 
