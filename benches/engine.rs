@@ -146,6 +146,7 @@ fn trees(criterion: &mut Criterion) {
         device: None,
         content: None,
         tree: None,
+        damaged: None,
     };
     let entries: Vec<Entry> = (0..10_000).map(entry).collect();
     let mut group = criterion.benchmark_group("directory of 10,000");

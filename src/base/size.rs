@@ -75,6 +75,16 @@ mod tests {
     }
 
     #[test]
+    fn sizes_are_read_in_powers_of_1024() {
+        for (text, bytes) in [("5G", 5 << 30), ("5GiB", 5 << 30), ("5 GiB", 5 << 30), ("1.5K", 1536), ("7", 7)] {
+            assert_eq!(text.parse(), Ok(ByteCount(bytes)), "{text}");
+        }
+        for text in ["", "G", "-1G", "1.2.3G", "5g", "5GB", "1e3K", "99999999999T", "NaN", "5é"] {
+            assert!(text.parse::<ByteCount>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
     fn rounding_never_shows_four_digits() {
         for shift in 10..64 {
             for bytes in [(1u64 << shift) - 1, 1 << shift, (1 << shift) + 1] {

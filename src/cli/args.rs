@@ -7,7 +7,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::cli::commands::{
     backup, check, completions, demo, drill_database, dump, export, forget, import_tar, init, inspect, key, ls, man,
-    optimize, parity, pin, prune, restore, resume, snapshots, stats, undelete,
+    optimize, parity, pin, prune, repair, restore, resume, snapshots, stats, undelete,
 };
 use crate::cli::environment;
 use crate::cli::error::CliError;
@@ -111,6 +111,8 @@ pub enum Command {
     Check(check::Args),
     /// Add, list and drop parity, from which damaged packs are mended
     Parity(parity::Args),
+    /// Mend a damaged repository, as far as what is left allows
+    Repair(repair::Args),
     /// Show sizes and how well they deduplicate
     Stats(stats::Args),
     /// Tell what a DSS data directory is and what its parts weigh
@@ -152,6 +154,7 @@ impl Command {
             Self::Optimize(args) => optimize::run(args, session),
             Self::Check(args) => check::run(args, session),
             Self::Parity(args) => parity::run(args, session),
+            Self::Repair(args) => repair::run(args, session),
             Self::Stats(args) => stats::run(args, session),
             Self::Inspect(args) => inspect::run(args, session),
             Self::Key(args) => key::run(args, session),

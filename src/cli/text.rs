@@ -153,6 +153,7 @@ mod tests {
             device: None,
             content: None,
             tree: None,
+            damaged: None,
         };
         assert_eq!(mode(&entry(EntryKind::Directory, 0o755)), "drwxr-xr-x");
         assert_eq!(mode(&entry(EntryKind::File, 0o4750)), "-rwsr-x---");

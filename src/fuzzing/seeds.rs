@@ -140,6 +140,7 @@ fn manifest() -> Manifest {
         dss: None,
         imported: None,
         databases: None,
+        repaired: None,
     }
 }
 
@@ -158,6 +159,7 @@ fn entry(name: &[u8], kind: EntryKind) -> Entry {
         device: None,
         content: None,
         tree: None,
+        damaged: None,
     }
 }
 

@@ -56,7 +56,7 @@ impl<'a> Stored<'a> {
 
     fn write(&self, record: &DatabaseRecord, file: &str, out: &mut dyn Write) -> Result<(), VaultError> {
         let path = format!("{FOLDER}/{}/{file}", record.name);
-        dump::run(self.repository, self.manifest, path.as_bytes(), self.context, out)
+        dump::run(self.repository, self.manifest, path.as_bytes(), self.context, out).map(|_| ())
     }
 }
 

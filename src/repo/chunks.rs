@@ -72,7 +72,7 @@ impl<'a> ChunkReader<'a> {
     fn read_known(&self, id: &ChunkId) -> Result<Vec<u8>, RepoError> {
         let mut failure = RepoError::ChunkMissing { id: *id };
         for place in self.index.places(id)? {
-            match self.read_at(id, place) {
+            match self.read_copy(id, place) {
                 Ok(chunk) => return Ok(chunk),
                 Err(error) => failure = error,
             }
@@ -100,7 +100,8 @@ impl<'a> ChunkReader<'a> {
         Ok(cipher)
     }
 
-    fn read_at(&self, id: &ChunkId, place: ChunkPlace) -> Result<Vec<u8>, RepoError> {
+    /// The plaintext of one copy of a chunk.
+    pub fn read_copy(&self, id: &ChunkId, place: ChunkPlace) -> Result<Vec<u8>, RepoError> {
         let pack = self.index.pack(place.pack)?;
         let block = self.block(place, &pack)?;
         self.cut(id, place, &pack, &block).or_else(|first| {

@@ -173,7 +173,7 @@ impl Hint for RepoError {
             }
             Self::RecoveryWords(_) => "compare the words with the printed recovery key",
             Self::Damaged { .. } | Self::ChunkMissing { .. } | Self::BadTree { .. } => {
-                "run `dssvault check --read-data` to learn which snapshots and files need it"
+                "run `dssvault check --read-data` to learn which snapshots and files need it; docs/check.md says what to do then"
             }
             Self::TooNew { .. } => "install the current version of dssvault",
             Self::Snapshot(SnapshotLookup::SeveralNodes(_)) => "name the node with `--node LABEL` or `--host NAME`",

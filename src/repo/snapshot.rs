@@ -172,6 +172,27 @@ pub struct Manifest {
     /// The databases whose dumps it holds; `None` if none was to be dumped.
     #[n(19)]
     pub databases: Option<Vec<DatabaseRecord>>,
+    /// What it stands for, if it was made in place of a snapshot that lost something.
+    #[n(20)]
+    pub repaired: Option<Repaired>,
+}
+
+/// A snapshot made by a repair, in place of another.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, serde::Serialize)]
+#[cbor(map)]
+pub struct Repaired {
+    /// The snapshot it stands for.
+    #[n(0)]
+    pub of: SnapshotId,
+    /// When it was made.
+    #[n(1)]
+    pub time: Timestamp,
+    /// Files marked as damaged.
+    #[n(2)]
+    pub files: u64,
+    /// Directories marked as damaged.
+    #[n(3)]
+    pub directories: u64,
 }
 
 /// The archive a snapshot was made from.

@@ -52,6 +52,8 @@ pub struct Exported {
     pub bytes: u64,
     /// Sockets, which no archive can hold.
     pub sockets: u64,
+    /// Files that a repair has marked as damaged and that still lack something: left out.
+    pub damaged: u64,
 }
 
 /// Writes what is at `path` as a POSIX pax archive: a directory with all below it, or one entry. A damaged chunk ends
@@ -74,29 +76,29 @@ pub fn archive(
 }
 
 /// Writes the file at `path` as it is, a directory as a POSIX pax archive. A damaged chunk ends it with an error
-/// after the good bytes before it.
+/// after the good bytes before it; in an archive, files that a repair has marked are left out instead. Gives how many.
 pub fn run(
     repository: &Repository,
     manifest: &Manifest,
     path: &[u8],
     context: Context<'_>,
     out: &mut dyn Write,
-) -> Result<(), VaultError> {
+) -> Result<u64, VaultError> {
     let index = browse::open_index(repository, context)?;
     let chunks = ChunkReader::new(repository, &index);
     let entry = match locate(&chunks, manifest.root, path)? {
         Located::Root(tree) => {
             let archive = Archive::new(&chunks, context, out, Naming::below_parent(path));
-            return archive.write(None, Some(tree), path).map(|_| ());
+            return archive.write(None, Some(tree), path).map(|written| written.damaged);
         }
         Located::Entry(entry) => entry,
     };
     match (entry.kind, entry.tree) {
         (EntryKind::Directory, Some(_)) => {
             let archive = Archive::new(&chunks, context, out, Naming::below_parent(path));
-            archive.write(Some(&entry), entry.tree, path).map(|_| ())
+            archive.write(Some(&entry), entry.tree, path).map(|written| written.damaged)
         }
-        (EntryKind::File, _) => content::write(&chunks, &entry, path, context, out),
+        (EntryKind::File, _) => content::write(&chunks, &entry, path, context, out).map(|()| 0),
         _ => Err(VaultError::Request {
             what: format!("`{}` is neither a file nor a directory", String::from_utf8_lossy(path)),
             hint: Some("dump the directory it is in, or restore it".to_owned()),
@@ -153,6 +155,15 @@ impl<'a> Archive<'a> {
         };
         let written_as = entry.hard_link.and_then(|link| self.links.get(&link).cloned());
         let has_content = written_as.is_none() && entry.kind == EntryKind::File;
+        if let Some(mark) = entry.damaged.as_ref().filter(|_| has_content)
+            && !content::is_whole(self.chunks, entry)
+        {
+            let path = PathBuf::from(String::from_utf8_lossy(path).into_owned());
+            let cause = format!("it is marked as damaged since {} and still lacks something: left out", mark.found);
+            self.context.progress.on(Event::Problem { path: &path, cause: &cause });
+            self.written.damaged += 1;
+            return Ok(());
+        }
         let map = if has_content && self.keeps_holes { sparse_map(entry) } else { None };
         let mut member = match map {
             Some(_) => Member::sparse(name, entry.size),

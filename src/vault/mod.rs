@@ -13,6 +13,7 @@ pub mod keys;
 pub mod parity;
 pub mod pins;
 pub mod prune;
+pub mod repair;
 pub mod restore;
 pub mod retention;
 pub mod sealer;

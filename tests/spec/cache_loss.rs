@@ -61,6 +61,11 @@ fn answer(machine: &Machine, arguments: &[&str]) -> String {
     let lines = text.lines().map(|line| match serde_json::from_str::<Value>(line) {
         Ok(Value::Object(mut report)) => {
             report.remove("seconds");
+            // A check that reads data writes down what it verified.
+            ["ledger", "stored_bytes", "ratio"].iter().for_each(|field| _ = report.remove(*field));
+            if let Some(Value::Array(classes)) = report.get_mut("classes") {
+                classes.retain(|class| class["kind"] != "journal");
+            }
             Value::Object(report).to_string()
         }
         _ => line.to_owned(),

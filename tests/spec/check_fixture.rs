@@ -92,6 +92,11 @@ impl Vault {
         Repository::open(Arc::new(store.clone()), &password(), self.seams.clone()).unwrap()
     }
 
+    /// Opens a copy that lies elsewhere, or refuses to.
+    pub fn open_with(&self, storage: Arc<dyn Storage>) -> Result<Repository, dssvault::repo::RepoError> {
+        Repository::open(storage, &password(), self.seams.clone())
+    }
+
     pub fn context(&self) -> Context<'_> {
         Context { progress: &self.told, cancel: &self.cancel, folders: &self.folders }
     }

@@ -115,6 +115,7 @@ pub fn entry(name: &str, kind: EntryKind) -> Entry {
         device: None,
         content: None,
         tree: None,
+        damaged: None,
     }
 }
 
@@ -144,5 +145,6 @@ fn manifest(root: ChunkId) -> Manifest {
         dss: None,
         imported: None,
         databases: None,
+        repaired: None,
     }
 }

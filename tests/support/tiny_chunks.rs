@@ -149,6 +149,7 @@ fn file(name: Vec<u8>) -> Entry {
         device: None,
         content: None,
         tree: None,
+        damaged: None,
     }
 }
 
@@ -175,5 +176,6 @@ fn manifest(repository: &Repository, session: &Session<'_>, node: NodeId, root: 
         dss: None,
         imported: None,
         databases: None,
+        repaired: None,
     }
 }

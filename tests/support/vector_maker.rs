@@ -314,6 +314,7 @@ impl<'a> Run<'a> {
             dss: None,
             imported: None,
             databases: None,
+            repaired: None,
         }
     }
 }
@@ -377,5 +378,6 @@ pub fn entry(name: &[u8], kind: EntryKind, mode: u32) -> Entry {
         device: None,
         content: None,
         tree: None,
+        damaged: None,
     }
 }

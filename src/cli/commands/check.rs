@@ -1,11 +1,13 @@
 //! `dssvault check`.
 
+use crate::base::clock::CalendarSpan;
+use crate::base::size::ByteCount;
 use crate::cli::error::CliError;
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
 use crate::cli::views::check::CheckView;
 use crate::vault::Context;
-use crate::vault::check::{self, CheckReport, Mending, ReadData};
+use crate::vault::check::{self, CheckReport, Mending, ReadData, Request};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -13,23 +15,30 @@ Examples:
   dssvault -r /srv/vault check --read-data           and every stored byte
   dssvault -r /srv/vault check --read-data=5%        and a random twentieth
   dssvault -r /srv/vault check --read-data=2/10      and the second of ten parts
+  dssvault -r /srv/vault check --read-data=50G       and 50 GiB, the longest due first
+  dssvault -r /srv/vault check --max-age 30d         and what is due after 30 days
+  dssvault -r /srv/vault check --max-age 30d --read-data=50G    50 GiB of it
   dssvault -r /srv/vault check --storage-only        bytes only, needs no password
   dssvault -r /srv/vault check --storage-only --repair --dry-run
   dssvault -r /srv/vault check --storage-only --repair       mends from parity
 
-Exit status 1: damage was found, or is left after a repair; each line names the object
-and what needs it.";
+Packs that were read and found whole are remembered in the repository, with the time and
+the key. Exit status 1: damage was found, or is left after a repair; each line names the
+object and what needs it. What to do then: docs/check.md.";
 
 /// Verify that everything the snapshots need is there and undamaged.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Also read stored data: all of it, a share (`5%`), or one part of several (`2/10`)
+    /// Also read stored data: all of it, a share (`5%`), so many bytes (`50G`), or one part of several (`2/10`)
     #[arg(long, alias = "read-data-subset", value_name = "SHARE", num_args = 0..=1, require_equals = true)]
     #[arg(default_missing_value = "100%", value_parser = read_data)]
     read_data: Option<ReadData>,
+    /// Also read stored data that was not verified for so long (`30d`, `6w`), the longest unverified first
+    #[arg(long, value_name = "SPAN")]
+    max_age: Option<CalendarSpan>,
     /// Compare every stored object with its name or checksum; needs no password
-    #[arg(long, conflicts_with = "read_data")]
+    #[arg(long, conflicts_with_all = ["read_data", "max_age"])]
     storage_only: bool,
     /// Mend damaged and missing packs from parity (`dssvault parity`); needs no password
     #[arg(long, requires = "storage_only")]
@@ -47,7 +56,8 @@ pub fn run(args: Args, session: &Session) -> Result<Outcome, CliError> {
         let opened = session.open()?;
         let reporter = session.reporter();
         let read = args.read_data.unwrap_or(ReadData::None);
-        check::run(&opened.repository, read, opened.context(&reporter, &session.cancel))?
+        let request = Request { read, max_age: args.max_age, record: true, marked: false };
+        check::run(&opened.repository, request, opened.context(&reporter, &session.cancel))?
     };
     let view = CheckView::new(report);
     if view.is_clean() {
@@ -76,9 +86,9 @@ fn storage_only(mending: Mending, session: &Session) -> Result<CheckReport, CliE
     Ok(check::storage_only_mending(&store, mending, context)?)
 }
 
-/// Reads `all`, `5%` or `2/10`.
+/// Reads `all`, `5%`, `50G` or `2/10`.
 fn read_data(text: &str) -> Result<ReadData, String> {
-    let bad = || format!("`{text}` is no share of the data; write `5%` or `2/10`");
+    let bad = || format!("`{text}` is no share of the data; write `5%`, `50G` or `2/10`");
     if text == "all" {
         return Ok(ReadData::All);
     }
@@ -88,6 +98,12 @@ fn read_data(text: &str) -> Result<ReadData, String> {
             100.0 => Ok(ReadData::All),
             share if share > 0.0 && share < 100.0 => Ok(ReadData::Percent(share)),
             _ => Err("a share lies above 0 % and not above 100 %".to_owned()),
+        };
+    }
+    if text.ends_with(|last: char| last.is_ascii_alphabetic()) {
+        return match text.parse::<ByteCount>() {
+            Ok(ByteCount(0)) | Err(_) => Err(bad()),
+            Ok(ByteCount(bytes)) => Ok(ReadData::Bytes(bytes)),
         };
     }
     let (part, of) = text.split_once('/').ok_or_else(bad)?;
@@ -107,12 +123,32 @@ mod tests {
         assert_eq!(read_data("5%"), Ok(ReadData::Percent(5.0)));
         assert_eq!(read_data("0.5%"), Ok(ReadData::Percent(0.5)));
         assert_eq!(read_data("100%"), Ok(ReadData::All));
+        assert_eq!(read_data("50G"), Ok(ReadData::Bytes(50 << 30)));
+        assert_eq!(read_data("1.5MiB"), Ok(ReadData::Bytes(3 << 19)));
         assert_eq!(read_data("2/10"), Ok(ReadData::Part { part: 2, of: 10 }));
     }
 
     #[test]
     fn impossible_shares_are_refused() {
-        for text in ["", "0%", "101%", "-5%", "NaN%", "inf%", "0/10", "11/10", "1/", "x/2", "5"] {
+        for text in [
+            "",
+            "0%",
+            "101%",
+            "-5%",
+            "NaN%",
+            "inf%",
+            "0/10",
+            "11/10",
+            "1/",
+            "x/2",
+            "5",
+            "0G",
+            "5X",
+            "-5G",
+            "G",
+            "1e9G",
+            "99999999999999999999T",
+        ] {
             assert!(read_data(text).is_err(), "{text}");
         }
     }

@@ -45,9 +45,9 @@ pub fn run(args: Args, session: &Session) -> Result<Outcome, CliError> {
         )),
         Some(Trouble::Output(cause)) => Err(CliError::Output(cause)),
         None => {
-            written?;
+            let left_out = written?;
             flushed?;
-            Ok(Outcome::Clean)
+            Ok(Outcome::clean_if(left_out == 0))
         }
     }
 }

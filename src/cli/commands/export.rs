@@ -81,7 +81,7 @@ fn to_standard_output(args: Args, session: &Session) -> Result<Outcome, CliError
     // What went wrong with the output explains what the verb then said.
     match out.trouble() {
         Some(Trouble::Output(cause)) => Err(CliError::Output(cause)),
-        Some(Trouble::Binary) | None => written.map(|_| Outcome::Clean),
+        Some(Trouble::Binary) | None => written.map(|exported| Outcome::clean_if(exported.damaged == 0)),
     }
 }
 
@@ -102,7 +102,7 @@ fn to_file(args: Args, session: &Session) -> Result<Outcome, CliError> {
     let exported = written?;
     let bytes = out.into_inner().finish().map_err(|error| failed("write", error))?;
     session.output.report(&ExportView::new(&path, packing, bytes, exported))?;
-    Ok(Outcome::Clean)
+    Ok(Outcome::clean_if(exported.damaged == 0))
 }
 
 /// Writes the archive to its end.

@@ -19,6 +19,7 @@ pub mod optimize;
 pub mod parity;
 pub mod pin;
 pub mod prune;
+pub mod repair;
 pub mod restore;
 pub mod resume;
 pub mod snapshots;

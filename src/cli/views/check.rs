@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::base::size::ByteCount;
 use crate::cli::output::View;
 use crate::cli::text::{self, count, counted, duration};
-use crate::vault::check::{CheckReport, Finding};
+use crate::vault::check::{CheckReport, Finding, LedgerReport};
 use crate::vault::parity::Repair;
 
 /// The summary of a check. Names that restic has mean the same here.
@@ -27,6 +27,7 @@ pub struct CheckView {
     #[serde(skip_serializing_if = "Option::is_none")]
     repair: Option<Repair>,
     total_duration: f64,
+    ledger: Option<LedgerReport>,
     findings: Vec<Finding>,
 }
 
@@ -50,6 +51,7 @@ impl CheckView {
             parity_objects: report.parity_objects,
             repair: report.repair,
             total_duration: report.seconds,
+            ledger: report.ledger,
             findings: report.findings,
         }
     }
@@ -78,6 +80,9 @@ impl View for CheckView {
             ByteCount(self.bytes_read),
             duration(self.total_duration),
         ));
+        if let Some(ledger) = &self.ledger {
+            text.push_str(&ledger_line(ledger, self.packs));
+        }
         if self.unused_packs > 0 {
             text.push_str(&format!(
                 "{} no snapshot needs, left by interrupted backups; the next backups use what fits\n",
@@ -115,12 +120,36 @@ fn repaired(repair: &Repair) -> String {
     text
 }
 
+/// How much of the data was ever verified; nothing where nobody ever verified anything.
+fn ledger_line(ledger: &LedgerReport, packs: u64) -> String {
+    if let Some(note) = &ledger.note {
+        return format!("note: {}\n", text::printable(note.as_bytes()));
+    }
+    if ledger.never_verified >= packs {
+        return String::new();
+    }
+    let never = match ledger.never_verified {
+        0 => "every pack was verified once".to_owned(),
+        number => format!("{} never verified", counted(number, "pack was", "packs were")),
+    };
+    match ledger.oldest {
+        Some(oldest) => format!("{never}; the oldest verification is of {}\n", oldest.local()),
+        None => format!("{never}\n"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vault::check::Kind;
 
     fn view(damage: bool) -> CheckView {
-        let finding = Finding { object: "packs/0a1b".into(), cause: "its bytes have changed".into(), damage };
+        let finding = Finding {
+            object: "packs/0a1b".into(),
+            kind: Kind::PackDamaged,
+            cause: "its bytes have changed".into(),
+            damage,
+        };
         CheckView::new(CheckReport {
             snapshots: 2,
             trees: 30,
@@ -155,5 +184,6 @@ mod tests {
         let json = serde_json::to_value(view(true)).unwrap();
         assert_eq!((&json["num_errors"], &json["num_warnings"], &json["clean"]), (&1.into(), &0.into(), &false.into()));
         assert_eq!(json["findings"][0]["object"], "packs/0a1b");
+        assert_eq!(json["findings"][0]["kind"], "pack_damaged");
     }
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::base::clock::Timestamp;
 use crate::cli::text;
 use crate::cli::views::snapshots::SnapshotView;
-use crate::repo::tree::{Entry, EntryKind};
+use crate::repo::tree::{DamageMark, Entry, EntryKind};
 use crate::vault::VaultError;
 use crate::vault::browse::Listed;
 
@@ -56,6 +56,9 @@ pub struct EntryView<'a> {
     linktarget: Option<String>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     hard_link: bool,
+    /// What a repair found missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    damaged: Option<&'a DamageMark>,
     #[serde(skip)]
     raw: (&'a [u8], &'a Entry),
 }
@@ -81,6 +84,7 @@ impl<'a> EntryView<'a> {
             mtime: entry.mtime,
             linktarget: entry.target.as_deref().map(lossy),
             hard_link: entry.hard_link.is_some(),
+            damaged: entry.damaged.as_ref(),
             raw: (path, entry),
         }
     }
@@ -99,7 +103,9 @@ impl<'a> EntryView<'a> {
         let (user, group) = (owner(self.user, self.uid), owner(self.group, self.gid));
         let target = entry.target.as_deref().map(|target| format!(" -> {}", text::printable(target)));
         let (permissions, size, time) = (&self.permissions, self.size, self.mtime.local());
-        format!("{permissions} {user:<8} {group:<8} {size:>12} {time} {path}{}", target.unwrap_or_default())
+        let mark = entry.damaged.as_ref().map(|mark| format!("  [damaged: found on {}]", mark.found.local()));
+        let behind = [target, mark].into_iter().flatten().collect::<String>();
+        format!("{permissions} {user:<8} {group:<8} {size:>12} {time} {path}{behind}")
     }
 
     /// One line of JSON.
@@ -141,6 +147,7 @@ mod tests {
             device: None,
             content: None,
             tree: None,
+            damaged: None,
         }
     }
 

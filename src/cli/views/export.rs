@@ -30,12 +30,15 @@ impl ExportView {
 
 impl View for ExportView {
     fn text(&self) -> String {
-        let Exported { members, bytes, sockets } = self.exported;
+        let Exported { members, bytes, sockets, damaged } = self.exported;
         let members = counted(members, "member", "members");
         let mut text =
             format!("wrote {} in {members} to {}, {}\n", ByteCount(bytes), self.archive, ByteCount(self.archive_bytes));
         if sockets > 0 {
             text.push_str(&format!("left out {}\n", counted(sockets, "socket", "sockets")));
+        }
+        if damaged > 0 {
+            text.push_str(&format!("left out {} that lack something\n", counted(damaged, "file", "files")));
         }
         text
     }

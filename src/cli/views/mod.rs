@@ -19,6 +19,7 @@ pub mod parity;
 pub mod pin;
 pub mod pristine;
 pub mod prune;
+pub mod repair;
 pub mod restore;
 pub mod simulation;
 pub mod snapshots;

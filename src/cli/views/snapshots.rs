@@ -10,7 +10,7 @@ use crate::cli::table::{Column, Table};
 use crate::cli::text;
 use crate::repo::journal::Facts;
 use crate::repo::journal::entry::Pin;
-use crate::repo::snapshot::{Consistency, DatabaseRecord, Imported, NodeRecord};
+use crate::repo::snapshot::{Consistency, DatabaseRecord, Imported, NodeRecord, Repaired};
 use crate::vault::browse::Listed;
 
 /// One snapshot. Names that restic has mean the same here.
@@ -38,6 +38,9 @@ pub struct SnapshotView {
     /// When it was forgotten.
     #[serde(skip_serializing_if = "Option::is_none")]
     forgotten: Option<Timestamp>,
+    /// The snapshot it was made in place of, if something of that was lost.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    repaired: Option<Repaired>,
     summary: SummaryView,
 }
 
@@ -101,6 +104,7 @@ impl SnapshotView {
             databases: manifest.databases.clone().unwrap_or_default(),
             program_version: manifest.program.clone(),
             pin: None,
+            repaired: manifest.repaired.clone(),
             forgotten: None,
             summary: SummaryView {
                 backup_start: manifest.time,
@@ -177,6 +181,7 @@ impl View for SnapshotsView {
             let mut paths: Vec<String> = snapshot.paths.iter().map(|path| text::printable(path.as_bytes())).collect();
             paths.extend((summary.problem_count > 0).then(|| "(with problems)".to_owned()));
             paths.extend(snapshot.pin.as_ref().map(PinView::text));
+            paths.extend(snapshot.repaired.as_ref().map(|repaired| format!("(repaired {})", repaired.of.short())));
             paths.extend(snapshot.forgotten.map(|time| format!("(forgotten {})", time.local())));
             table.row([
                 snapshot.short_id.clone(),
@@ -233,6 +238,7 @@ pub(in crate::cli) mod tests {
             dss: None,
             imported: None,
             databases: None,
+            repaired: None,
         }
     }
 

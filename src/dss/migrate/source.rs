@@ -147,7 +147,7 @@ fn file(
 ) -> Result<Option<Vec<u8>>, VaultError> {
     let mut bytes = Bounded(Vec::new());
     match dump::run(repository, manifest, path.as_bytes(), context, &mut bytes) {
-        Ok(()) => Ok(Some(bytes.0)),
+        Ok(_) => Ok(Some(bytes.0)),
         Err(VaultError::Request { .. }) => Ok(None),
         Err(error) => Err(error),
     }

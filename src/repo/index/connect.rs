@@ -47,6 +47,11 @@ impl Home {
         Self { folder, lock }
     }
 
+    /// No cache on disk: one for this process alone.
+    pub fn private(cache_dir: &Path) -> Self {
+        Self { folder: cache_dir.join("index"), lock: None }
+    }
+
     /// Where large things may be sorted.
     pub fn sorting_folder(&self) -> PathBuf {
         if self.folder.is_dir() { self.folder.clone() } else { std::env::temp_dir() }
@@ -102,6 +107,8 @@ pub struct Reading<'a> {
     pub strictness: Strictness,
     /// What the journal said before anything was listed.
     pub verdicts: &'a Verdicts,
+    /// Whether packs count that are not there.
+    pub believing: bool,
     /// Told of each segment.
     pub progress: &'a dyn Progress,
     /// Ends it.
@@ -115,7 +122,7 @@ impl Reading<'_> {
     pub fn connect(&mut self, home: &Home) -> Result<(Arc<Cache>, Contents), RepoError> {
         let listing = self.listing()?;
         let media = [Medium::OnDisk, Medium::NewOnDisk, Medium::Scratch, Medium::SystemScratch];
-        let present = Present::new(self.repository, self.verdicts);
+        let present = Present::new(self.repository, self.verdicts, self.believing);
         let filled = home.first_good(&media, |cache, medium, sorting| {
             self.problems.clear();
             let contents = match builder::contents(cache, self.repository.id())? {
@@ -137,7 +144,7 @@ impl Reading<'_> {
     /// What is new since a cache in use was brought up to date. The runs it merged may be in use too.
     pub fn refresh(&mut self, cache: &Cache, contents: Contents, sorting: &Path) -> Result<Built, Trouble> {
         let listing = self.listing()?;
-        let present = Present::new(self.repository, self.verdicts);
+        let present = Present::new(self.repository, self.verdicts, self.believing);
         self.catch_up(cache, contents, &listing, &present, sorting)
     }
 
@@ -153,7 +160,7 @@ impl Reading<'_> {
     /// A cache built from the same sources in the same order as one that failed, so that pack numbers stay.
     pub fn replay(&mut self, home: &Home, sources: &[Source]) -> Result<(Arc<Cache>, Contents), RepoError> {
         let media = [Medium::NewOnDisk, Medium::Scratch, Medium::SystemScratch];
-        let present = Present::new(self.repository, self.verdicts);
+        let present = Present::new(self.repository, self.verdicts, self.believing);
         home.first_good(&media, |cache, _, sorting| {
             let mut builder = Builder::new(cache, Contents::new(Record::new(self.repository.id())), sorting);
             for source in sources {
@@ -183,7 +190,7 @@ impl Reading<'_> {
         let mut builder = Builder::new(cache, contents, sorting);
         if looks_again {
             let packs = present.packs()?;
-            builder.look_again(|id| packs.contains_key(id))?;
+            builder.look_again(|id| packs.contains_key(id) || present.believes(id))?;
         }
         let total = Some(new.iter().map(|entry| entry.bytes).sum());
         self.progress.on(Event::Phase { phase: Phase::Index, total });
@@ -288,7 +295,11 @@ fn fold_packs(
     for pack in segment.packs() {
         let (pack, bytes, table) = pack.map_err(|why| RepoError::damaged(&segment::name(id), why))?;
         // A late segment may name packs that were deleted long ago (I1).
-        if packs.contains_key(&pack) { builder.add(pack, bytes, &table)? } else { builder.skip()? }
+        if packs.contains_key(&pack) || present.believes(&pack) {
+            builder.add(pack, bytes, &table)?
+        } else {
+            builder.skip()?
+        }
     }
     Ok(())
 }

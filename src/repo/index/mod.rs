@@ -55,6 +55,7 @@ pub struct Index {
     repository: Repository,
     home: Home,
     verdicts: RwLock<Arc<Verdicts>>,
+    believing: bool,
     /// The journal as a refresh read it last; none before the first.
     journal: Mutex<Option<State>>,
     generation: AtomicU64,
@@ -88,11 +89,11 @@ impl Index {
         progress: &dyn Progress,
         cancel: &Cancel,
     ) -> Result<Self, RepoError> {
-        let home = Home::take(options.cache_dir);
-        let strictness = options.strictness;
+        let home = if options.believing { Home::private(options.cache_dir) } else { Home::take(options.cache_dir) };
+        let (strictness, believing) = (options.strictness, options.believing);
         let verdicts = options.verdicts;
         let mut reading =
-            Reading { repository, strictness, verdicts: &verdicts, progress, cancel, problems: Vec::new() };
+            Reading { repository, strictness, verdicts: &verdicts, believing, progress, cancel, problems: Vec::new() };
         let (cache, contents) = reading.connect(&home)?;
         let view = match View::new(cache, contents.clone(), &verdicts) {
             Ok(view) => view,
@@ -106,6 +107,7 @@ impl Index {
             repository: repository.handle(),
             home,
             verdicts: RwLock::new(Arc::new(verdicts)),
+            believing,
             journal: Mutex::default(),
             generation: AtomicU64::new(0),
             view: RwLock::new(Arc::new(view)),
@@ -238,7 +240,9 @@ impl Index {
         let mut retired = lock(&self.retired);
         let (view, repository, cancel) = (self.view(), &self.repository, &Cancel::default());
         let (strictness, problems) = (Strictness::Lenient, Vec::new());
-        let mut reading = Reading { repository, strictness, verdicts: &verdicts, progress: &Silent, cancel, problems };
+        let believing = self.believing;
+        let mut reading =
+            Reading { repository, strictness, verdicts: &verdicts, believing, progress: &Silent, cancel, problems };
         match reading.refresh(&view.cache, view.contents.clone(), &self.home.sorting_folder()) {
             Ok(Built { contents, retired: merged }) => {
                 self.install(
@@ -389,7 +393,15 @@ impl Index {
         let (repository, cancel) = (&self.repository, &Cancel::default());
         let strictness = Strictness::Lenient;
         let verdicts = &*self.verdicts();
-        let mut reading = Reading { repository, strictness, verdicts, progress: &Silent, cancel, problems: Vec::new() };
+        let mut reading = Reading {
+            repository,
+            strictness,
+            verdicts,
+            believing: self.believing,
+            progress: &Silent,
+            cancel,
+            problems: Vec::new(),
+        };
         let (cache, contents) = reading.replay(&self.home, &view.contents.sources)?;
         self.install(View::new(cache, contents, verdicts).map_err(|fault| self.unusable(&fault))?);
         Ok(())

@@ -50,12 +50,15 @@ pub struct IndexOptions<'a> {
     pub strictness: Strictness,
     /// The journal's verdicts.
     pub verdicts: Verdicts,
+    /// Packs that segments list count although they are not in the store: for those who look for what is missing. Such
+    /// an index is built anew in a temporary file, so that nobody else ever believes it.
+    pub believing: bool,
 }
 
 impl<'a> IndexOptions<'a> {
     /// All packs live, damaged segments reported.
     pub fn new(cache_dir: &'a Path) -> Self {
-        Self { cache_dir, strictness: Strictness::Lenient, verdicts: Verdicts::default() }
+        Self { cache_dir, strictness: Strictness::Lenient, verdicts: Verdicts::default(), believing: false }
     }
 }
 

@@ -14,13 +14,19 @@ use crate::repo::repository::Repository;
 pub struct Present<'a> {
     repository: &'a Repository,
     verdicts: &'a Verdicts,
+    believing: bool,
     packs: OnceCell<HashMap<PackId, u64>>,
 }
 
 impl<'a> Present<'a> {
     /// Nothing is listed yet.
-    pub fn new(repository: &'a Repository, verdicts: &'a Verdicts) -> Self {
-        Self { repository, verdicts, packs: OnceCell::new() }
+    pub fn new(repository: &'a Repository, verdicts: &'a Verdicts, believing: bool) -> Self {
+        Self { repository, verdicts, believing, packs: OnceCell::new() }
+    }
+
+    /// Whether a pack counts although it is not there.
+    pub fn believes(&self, pack: &PackId) -> bool {
+        self.believing && !self.verdicts.doomed.contains(pack)
     }
 
     /// The packs.

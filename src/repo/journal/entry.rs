@@ -3,8 +3,9 @@
 use minicbor::{Decode, Encode};
 
 use crate::base::clock::Timestamp;
-use crate::base::id::{PackId, SegmentId, SessionId, SnapshotId, StoredHash, WriterId};
+use crate::base::id::{PackId, SegmentId, SessionId, SlotId, SnapshotId, StoredHash, WriterId};
 use crate::repo::journal::facts::Facts;
+use crate::repo::journal::ledger::PackFronts;
 
 /// The body of `journal/<n>`.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -124,9 +125,10 @@ pub enum Entry {
     /// This session has ended for ever.
     #[n(11)]
     Close(#[n(0)] SessionId, #[n(1)] Closed),
-    /// Every block of these packs was decrypted and every chunk hashed.
+    /// Every block of these packs was decrypted and every chunk hashed, by whoever had opened the repository with
+    /// this key.
     #[n(12)]
-    Verified(#[n(0)] Vec<PackId>),
+    Verified(#[n(0)] PackFronts, #[n(1)] SlotId),
     /// This writer's key no longer counts.
     #[n(13)]
     Revoke(#[n(0)] WriterId, #[n(1)] Revocation),
@@ -148,7 +150,7 @@ impl Entry {
             Self::Unpin(_) => "unpin",
             Self::Quarantine(..) => "quarantine",
             Self::Close(..) => "close",
-            Self::Verified(_) => "verified",
+            Self::Verified(..) => "verified",
             Self::Revoke(..) => "revoke",
         }
     }

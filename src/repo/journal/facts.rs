@@ -10,6 +10,7 @@ use minicbor::{Decode, Encode};
 use crate::base::clock::Timestamp;
 use crate::base::id::{PackId, SegmentId, SessionId, SnapshotId, WriterId};
 use crate::repo::journal::entry::{Closed, Entry, Pin, Revocation};
+use crate::repo::journal::ledger::Ledger;
 
 /// When something was said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
@@ -93,9 +94,9 @@ pub struct Facts {
     /// Sessions that can never commit again.
     #[n(6)]
     pub closed: BTreeMap<SessionId, Closed>,
-    /// Packs that were read and hashed by an owner.
+    /// When packs were last read and hashed by an owner.
     #[n(7)]
-    pub verified: BTreeSet<PackId>,
+    pub verified: Ledger,
     /// Writers whose key no longer counts.
     #[n(8)]
     pub revoked: BTreeMap<WriterId, Revocation>,
@@ -200,7 +201,7 @@ impl Facts {
             Entry::Close(session, closed) => {
                 self.closed.entry(*session).or_insert(*closed);
             }
-            Entry::Verified(packs) => self.verified.extend(packs),
+            Entry::Verified(packs, by) => self.verified.note(since, *by, packs),
             Entry::Revoke(writer, revocation) => {
                 self.revoked.entry(*writer).or_insert_with(|| revocation.clone());
             }
@@ -248,7 +249,8 @@ impl Facts {
             Entry::Close(id, _) => all(!self.closed.contains_key(id), "the session is closed already"),
             Entry::Revoke(id, _) => all(!self.revoked.contains_key(id), "the writer is revoked already"),
             Entry::Checkpoint(facts) => all(**facts == *self, "it is not the state reached"),
-            Entry::Quarantine(..) | Entry::Verified(_) => Ok(()),
+            Entry::Verified(packs, _) => all(!packs.is_empty(), "it names no pack"),
+            Entry::Quarantine(..) => Ok(()),
         }
     }
 }

@@ -4,9 +4,11 @@
 
 pub mod entry;
 pub mod facts;
+pub mod ledger;
 
 pub use entry::{Entry, Objects, Record};
 pub use facts::{Facts, Since};
+pub use ledger::{Ledger, PackFronts};
 
 use crate::base::clock::Clock;
 use crate::base::id::{RepositoryId, StoredHash};

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::entry::{Closed, Pin, Revocation};
 use super::*;
 use crate::base::clock::Timestamp;
-use crate::base::id::{PackId, SegmentId, SessionId, SnapshotId, WriterId};
+use crate::base::id::{PackId, SegmentId, SessionId, SlotId, SnapshotId, WriterId};
 
 fn packs() -> impl Strategy<Value = Vec<PackId>> {
     proptest::collection::vec((0u8..5).prop_map(|byte| PackId::from_bytes([byte; 32])), 0..4)
@@ -36,7 +36,7 @@ fn entry() -> impl Strategy<Value = Entry> {
         (snapshot(), any::<bool>()).prop_map(|(snapshot, committed)| {
             Entry::Close(SessionId::from_bytes(*snapshot.as_bytes()), Closed { snapshot, committed })
         }),
-        packs().prop_map(Entry::Verified),
+        packs().prop_map(|packs| Entry::Verified(packs.iter().collect(), SlotId::from_bytes([3; 16]))),
         (0u8..3).prop_map(move |byte| Entry::Revoke(WriterId::from_bytes([byte; 16]), revocation.clone())),
     ]
 }

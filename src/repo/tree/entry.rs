@@ -151,6 +151,35 @@ pub struct Entry {
     /// Tree of a directory.
     #[n(12)]
     pub tree: Option<ChunkId>,
+    /// What was missing of it when the repository was repaired.
+    #[n(13)]
+    pub damaged: Option<DamageMark>,
+}
+
+/// Says that chunks of a file, or of a directory's own tree, were missing at some time. They are still named where they
+/// always were, and tried by every read: once a backup has stored them again, nothing is missing any more.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, serde::Serialize)]
+#[cbor(map)]
+pub struct DamageMark {
+    /// When that was found.
+    #[n(0)]
+    pub found: Timestamp,
+    /// How many chunks were missing.
+    #[n(1)]
+    pub count: u64,
+    /// The first of them.
+    #[cbor(n(2), with = "crate::repo::tree::node::ids")]
+    pub missing: Vec<ChunkId>,
+}
+
+impl DamageMark {
+    /// Chunks a mark names, at most; the others are only counted.
+    pub const NAMED_MAX: usize = 16;
+
+    /// Whether it tells of all of these already.
+    pub fn tells_of(&self, missing: &[ChunkId]) -> bool {
+        self.count as usize > self.missing.len() || missing.iter().all(|id| self.missing.contains(id))
+    }
 }
 
 impl Entry {

@@ -5,4 +5,4 @@ pub mod node;
 pub mod reader;
 pub mod writer;
 
-pub use entry::{Entry, EntryKind, Extent, FileContent, HardLink, Owner, XattrPair};
+pub use entry::{DamageMark, Entry, EntryKind, Extent, FileContent, HardLink, Owner, XattrPair};

@@ -7,7 +7,7 @@ use crate::base::id::ChunkId;
 use crate::repo::chunks::ChunkReader;
 use crate::repo::error::RepoError;
 use crate::repo::format::BLOCK_BYTES_MAX;
-use crate::repo::tree::entry::{Entry, EntryKind, FileContent};
+use crate::repo::tree::entry::{DamageMark, Entry, EntryKind, FileContent};
 use crate::repo::tree::node::{NODE_ITEMS_MAX, Node, SPINE_DEPTH_MAX};
 
 /// How deep directories may be nested: more than any file system's tools can reach, little enough for memory.
@@ -31,7 +31,8 @@ impl TreeSource for ChunkReader<'_> {
     }
 }
 
-/// The entries of one directory, in order of name. After an error there are no more.
+/// The entries of one directory, in order of name. Behind a node that cannot be read come the entries of those beside it;
+/// behind names out of order nothing comes.
 pub struct Entries<'a> {
     source: &'a dyn TreeSource,
     levels: Vec<Level>,
@@ -81,13 +82,23 @@ impl<'a> Entries<'a> {
             let above = self.levels.len();
             let Some(level) = self.levels.last_mut() else { return Ok(None) };
             if level.left.is_none() {
-                level.left = Some(level.load(self.source)?);
+                match level.load(self.source) {
+                    Ok(left) => level.left = Some(left),
+                    Err(error) => {
+                        // The nodes beside it may be whole.
+                        self.levels.pop();
+                        return Err(error);
+                    }
+                }
             }
             match &mut level.left {
                 Some(Left::Entries(entries)) => {
                     if let Some(entry) = entries.pop() {
                         level.taken += 1;
-                        self.in_order(&entry)?;
+                        if let Err(error) = self.in_order(&entry) {
+                            self.levels.clear();
+                            return Err(error);
+                        }
                         return Ok(Some(entry));
                     }
                 }
@@ -95,7 +106,9 @@ impl<'a> Entries<'a> {
                     if let Some(child) = children.pop() {
                         level.taken += 1;
                         if above > SPINE_DEPTH_MAX {
-                            return Err(malformed(&level.id, "its spines are stacked too high"));
+                            let error = malformed(&level.id, "its spines are stacked too high");
+                            self.levels.clear();
+                            return Err(error);
                         }
                         self.levels.push(Level { id: child.id, promised: Some(child.first), taken: 0, left: None });
                         continue;
@@ -124,11 +137,7 @@ impl Iterator for Entries<'_> {
     type Item = Result<Entry, RepoError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let next = self.advance().transpose();
-        if matches!(next, Some(Err(_))) {
-            self.levels.clear();
-        }
-        next
+        self.advance().transpose()
     }
 }
 
@@ -202,6 +211,12 @@ fn check_entry(entry: &Entry) -> Result<(), &'static str> {
     }
     if !is(EntryKind::File) && (entry.content.is_some() || entry.size != 0) {
         return Err("something that is no file has content");
+    }
+    if let Some(mark) = &entry.damaged {
+        let named = mark.missing.len();
+        if named == 0 || named > DamageMark::NAMED_MAX || mark.count < named as u64 {
+            return Err("a mark of damage says nothing, or too much");
+        }
     }
     if is(EntryKind::File) && (entry.size > i64::MAX as u64 || !content_fits(entry)) {
         return Err("a file's content does not fit its length");

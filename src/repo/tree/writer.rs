@@ -167,6 +167,7 @@ mod tests {
             device: None,
             content: None,
             tree: None,
+            damaged: None,
         }
     }
 

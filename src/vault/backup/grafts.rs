@@ -116,6 +116,7 @@ impl<'r, 'a> Grafts<'r, 'a> {
             device: None,
             content: None,
             tree: None,
+            damaged: None,
         }
     }
 

@@ -382,6 +382,7 @@ impl<'r, 'a> Reader<'r, 'a> {
             device: device.then_some(stat.rdev),
             content: None,
             tree: None,
+            damaged: None,
         }
     }
 }

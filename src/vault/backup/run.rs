@@ -20,6 +20,7 @@ use crate::repo::index::unlisted::unlisted_packs;
 use crate::repo::index::{Index, IndexOptions, Verdicts};
 use crate::repo::session::{Abandoned, Session, SessionStart, SnapshotLink};
 use crate::repo::snapshot::{Consistency, Counts, Exclusions, Manifest};
+use crate::storage::StorageError;
 use crate::sys::pattern::PatternSet;
 use crate::vault::backup::input::Input;
 use crate::vault::backup::lister::{Lister, Rules};
@@ -275,6 +276,7 @@ impl<'a> Job<'a> {
             dss: None,
             imported: None,
             databases: None,
+            repaired: None,
         }
     }
 
@@ -326,7 +328,10 @@ fn unfinished_sessions(repository: &Repository, own: SessionId) -> Result<bool, 
 fn exists(repository: &Repository, name: &ObjectName) -> Result<bool, VaultError> {
     match repository.storage.get_range(name, 0, 1) {
         Ok(_) => Ok(true),
-        Err(crate::storage::StorageError::NotFound { .. }) => Ok(false),
+        // A file of no bytes is a name that somebody was about to fill.
+        Err(StorageError::NotFound { .. } | StorageError::Truncated { .. } | StorageError::Unfinished { .. }) => {
+            Ok(false)
+        }
         Err(error) => Err(error.into()),
     }
 }

@@ -1,12 +1,15 @@
 //! Finding a path in a tree, and walking what is below it, in bounded memory.
 
+use std::path::PathBuf;
+
 use crate::base::id::ChunkId;
-use crate::repo::Repository;
+use crate::base::progress::Event;
 use crate::repo::chunks::ChunkReader;
 use crate::repo::index::{Index, IndexOptions, Verdicts};
 use crate::repo::snapshot::Manifest;
 use crate::repo::tree::Entry;
 use crate::repo::tree::reader::{Entries, TREE_DEPTH_MAX, TreeSource};
+use crate::repo::{RepoError, Repository};
 use crate::vault::browse::{Visit, is_directory};
 use crate::vault::{Context, VaultError};
 
@@ -85,7 +88,8 @@ pub fn run(
     }
 }
 
-/// Walks everything below a directory whose path is `path`, which is the same again at the end.
+/// Walks everything below a directory whose path is `path`, which is the same again at the end. What cannot be read of a
+/// directory that a repair has marked as damaged is told and passed over.
 pub fn below(
     source: &dyn TreeSource,
     tree: ChunkId,
@@ -93,34 +97,51 @@ pub fn below(
     context: Context<'_>,
     visit: &mut Visit<'_>,
 ) -> Result<(), VaultError> {
-    let mut stack = vec![(path.len(), Entries::new(source, tree))];
-    while let Some((length, entries)) = stack.last_mut() {
+    let mut stack = vec![Level { path_bytes: path.len(), entries: Entries::new(source, tree), marked: false }];
+    while let Some(Level { path_bytes, entries, marked }) = stack.last_mut() {
         if context.cancel.is_requested() {
             return Err(VaultError::Interrupted);
         }
-        path.truncate(*length);
+        path.truncate(*path_bytes);
         let Some(entry) = entries.next() else {
             stack.pop();
             continue;
         };
-        let entry = entry?;
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(RepoError::Interrupted) => return Err(VaultError::Interrupted),
+            Err(error) if *marked => {
+                let shown = PathBuf::from(String::from_utf8_lossy(path).into_owned());
+                let cause = format!("it is marked as damaged and cannot be read wholly: {error}");
+                context.progress.on(Event::Problem { path: &shown, cause: &cause });
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        };
         if !path.is_empty() {
             path.push(b'/');
         }
         path.extend_from_slice(&entry.name);
         let enter = visit(path, &entry)? && is_directory(&entry);
         if let Some(tree) = entry.tree.filter(|_| enter) {
-            descend(source, tree, path, &mut stack)?;
+            descend(source, (tree, entry.damaged.is_some()), path, &mut stack)?;
         }
     }
     Ok(())
 }
 
+/// A directory being walked.
+struct Level<'s> {
+    path_bytes: usize,
+    entries: Entries<'s>,
+    marked: bool,
+}
+
 fn descend<'s>(
     source: &'s dyn TreeSource,
-    tree: ChunkId,
+    (tree, marked): (ChunkId, bool),
     path: &[u8],
-    stack: &mut Vec<(usize, Entries<'s>)>,
+    stack: &mut Vec<Level<'s>>,
 ) -> Result<(), VaultError> {
     if stack.len() >= TREE_DEPTH_MAX {
         return Err(VaultError::Request {
@@ -128,9 +149,9 @@ fn descend<'s>(
             hint: None,
         });
     }
-    if stack.iter().map(|(_, entries)| entries.held()).sum::<usize>() > HELD_MAX {
-        stack.iter_mut().for_each(|(_, entries)| entries.park());
+    if stack.iter().map(|level| level.entries.held()).sum::<usize>() > HELD_MAX {
+        stack.iter_mut().for_each(|level| level.entries.park());
     }
-    stack.push((path.len(), Entries::new(source, tree)));
+    stack.push(Level { path_bytes: path.len(), entries: Entries::new(source, tree), marked });
     Ok(())
 }

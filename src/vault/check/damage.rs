@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::repo::index::{ChunkPlace, Prefix};
 
 /// Lost chunks that are remembered, at most: it bounds the memory when nearly everything is gone.
-const LOST_MAX: usize = 1 << 20;
+pub const LOST_MAX: usize = 1 << 20;
 
 /// Packs by the index's number, and blocks in them, that cannot be read.
 #[derive(Default)]

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::base::object::ObjectName;
 use crate::base::progress::{Event, Progress};
 use crate::repo::RepoError;
-use crate::vault::check::Finding;
+use crate::vault::check::{Finding, Kind};
 
 /// Findings so far. Each is also told to the progress when it is new.
 pub struct Findings<'a> {
@@ -22,13 +22,13 @@ impl<'a> Findings<'a> {
     }
 
     /// Something a restore will miss, or bytes that are not those that were stored.
-    pub fn damage(&self, object: impl ToString, cause: impl ToString) {
-        self.add(Finding { object: object.to_string(), cause: cause.to_string(), damage: true });
+    pub fn damage(&self, kind: Kind, object: impl ToString, cause: impl ToString) {
+        self.add(Finding { kind, object: object.to_string(), cause: cause.to_string(), damage: true });
     }
 
     /// Something odd that no restore will miss.
-    pub fn warning(&self, object: impl ToString, cause: impl ToString) {
-        self.add(Finding { object: object.to_string(), cause: cause.to_string(), damage: false });
+    pub fn warning(&self, kind: Kind, object: impl ToString, cause: impl ToString) {
+        self.add(Finding { kind, object: object.to_string(), cause: cause.to_string(), damage: false });
     }
 
     /// Everything found, sorted.

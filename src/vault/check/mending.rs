@@ -7,9 +7,9 @@ use crate::base::object::{ObjectKind, ObjectName};
 use crate::repo::pack::{copies, reader};
 use crate::repo::parity::object;
 use crate::storage::Storage;
-use crate::vault::check::Mending;
 use crate::vault::check::data::mended_says;
 use crate::vault::check::findings::Findings;
+use crate::vault::check::{Kind, Mending};
 use crate::vault::parity::{self, Hurt, Repair, Standing};
 use crate::vault::{Context, VaultError};
 
@@ -23,13 +23,17 @@ pub fn conclude(
 ) -> Result<Option<Repair>, VaultError> {
     let (hurt, others) = sort(bad);
     for (name, cause) in &others {
-        findings.damage(name, cause);
+        findings.damage(Kind::damaged(name.kind()), name, cause);
     }
     let standing = match parity::standing(storage, context) {
         Ok(standing) => standing,
         Err(error) => {
-            findings.damage(ObjectKind::Parity.folder(), format_args!("nothing can be said of it: {error}"));
-            hurt.packs.iter().for_each(|(pack, cause)| findings.damage(reader::name(*pack), cause));
+            findings.damage(
+                Kind::ParityDamaged,
+                ObjectKind::Parity.folder(),
+                format_args!("nothing can be said of it: {error}"),
+            );
+            hurt.packs.iter().for_each(|(pack, cause)| findings.damage(Kind::PackDamaged, reader::name(*pack), cause));
             return Ok(None);
         }
     };
@@ -78,7 +82,7 @@ impl Told<'_> {
         self.standing.absent.iter().for_each(|pack| self.pack(pack, "it is missing"));
         if let Some(doubt) = self.standing.doubt.as_ref().filter(|_| !self.standing.missing.is_empty()) {
             let what = format!("it cannot be told which missing packs were deleted on purpose: {doubt}");
-            self.findings.warning(ObjectKind::Journal.folder(), what);
+            self.findings.warning(Kind::JournalDamaged, ObjectKind::Journal.folder(), what);
         }
     }
 
@@ -87,15 +91,16 @@ impl Told<'_> {
         let mended = self.repair.and_then(|repair| repair.mended.iter().find(|mended| mended.pack == *pack));
         let unmended = self.repair.and_then(|repair| repair.unmended.iter().find(|unmended| unmended.pack == *pack));
         let dry_run = self.repair.is_some_and(|repair| repair.dry_run);
+        let kind = if self.hurt.packs.contains_key(pack) { Kind::PackDamaged } else { Kind::PackMissing };
         let has_copy = self.standing.copies.contains(pack) && !self.hurt.mended.contains(pack);
         match (mended, unmended) {
-            (Some(_), _) if dry_run => self.findings.damage(name, format_args!("{cause}; it would be mended")),
-            (Some(_), _) => self.findings.warning(name, mended_says(*pack, cause)),
-            _ if has_copy => self.findings.warning(name, mended_says(*pack, cause)),
+            (Some(_), _) if dry_run => self.findings.damage(kind, name, format_args!("{cause}; it would be mended")),
+            (Some(_), _) => self.findings.warning(kind, name, mended_says(*pack, cause)),
+            _ if has_copy => self.findings.warning(kind, name, mended_says(*pack, cause)),
             (_, Some(unmended)) => {
-                self.findings.damage(name, format_args!("{cause}; it cannot be mended: {}", unmended.cause));
+                self.findings.damage(kind, name, format_args!("{cause}; it cannot be mended: {}", unmended.cause));
             }
-            _ => self.findings.damage(name, cause),
+            _ => self.findings.damage(kind, name, cause),
         }
     }
 
@@ -107,10 +112,12 @@ impl Told<'_> {
         for pack in self.hurt.mended.iter().filter(|pack| !mended_anew(pack)) {
             let name = copies::mended_name(*pack);
             match self.hurt.packs.contains_key(pack) || self.standing.absent.contains(pack) {
-                true => self.findings.damage(name, "its bytes are not those it is named by"),
-                false => {
-                    self.findings.warning(name, "its bytes are not those it is named by, but the pack itself is whole")
-                }
+                true => self.findings.damage(Kind::PackDamaged, name, "its bytes are not those it is named by"),
+                false => self.findings.warning(
+                    Kind::PackDamaged,
+                    name,
+                    "its bytes are not those it is named by, but the pack itself is whole",
+                ),
             }
         }
     }
@@ -122,17 +129,19 @@ impl Told<'_> {
         };
         for name in &self.hurt.parity {
             match rebuilt(name) {
-                true => self.findings.warning(name, "it was damaged and is made again"),
-                false => {
-                    self.findings.damage(name, "its checksum does not fit its bytes; the data is whole without it")
-                }
+                true => self.findings.warning(Kind::ParityDamaged, name, "it was damaged and is made again"),
+                false => self.findings.damage(
+                    Kind::ParityDamaged,
+                    name,
+                    "its checksum does not fit its bytes; the data is whole without it",
+                ),
             }
         }
         for (group, parts) in &self.standing.incomplete {
             for name in parts.iter().map(|part| object::name(*group, *part)) {
                 if !self.hurt.parity.contains(&name) && !rebuilt(&name) {
                     let what = "it is missing or has a wrong length: `dssvault parity add` makes its group anew";
-                    self.findings.warning(name, what);
+                    self.findings.warning(Kind::ParityDamaged, name, what);
                 }
             }
         }
@@ -141,7 +150,7 @@ impl Told<'_> {
                 "nothing of the group can be used ({why}); `dssvault parity drop {}` removes it",
                 group.short()
             );
-            self.findings.warning(format_args!("parity/{group}"), what);
+            self.findings.warning(Kind::ParityDamaged, format_args!("parity/{group}"), what);
         }
     }
 }

@@ -5,7 +5,9 @@ pub(in crate::vault) mod damage;
 mod data;
 mod findings;
 pub(in crate::vault) mod join;
-
+mod kind;
+mod ledger;
+mod losses;
 mod mending;
 mod names;
 mod objects;
@@ -17,15 +19,21 @@ mod segments;
 mod storage_only;
 pub(in crate::vault) mod trees;
 pub(in crate::vault) mod treeset;
-mod workers;
+pub(in crate::vault) mod workers;
 
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::base::clock::{CalendarSpan, Timestamp};
 use crate::repo::Repository;
 use crate::storage::Storage;
 use crate::vault::parity::Repair;
 use crate::vault::{Context, VaultError};
+
+pub use kind::Kind;
+pub(in crate::vault) use losses::Losses;
+pub(in crate::vault) use objects::Root;
+pub(in crate::vault) use pack::{Job, Scratch, Verdict};
 
 /// How much pack data to read.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -36,6 +44,8 @@ pub enum ReadData {
     All,
     /// A random share in percent, over 0 and up to 100.
     Percent(f64),
+    /// So many bytes: what was never verified first, then what was verified longest ago. At least one pack.
+    Bytes(u64),
     /// The `part`-th of `of` groups, from 1; ten weekly runs with 1/10 to 10/10 read everything.
     Part {
         /// Which group.
@@ -45,11 +55,46 @@ pub enum ReadData {
     },
 }
 
+/// What to check.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Request {
+    /// How much pack data to read.
+    pub read: ReadData,
+    /// Only packs that were not verified for so long, the longest first. With `ReadData::None`: all of these.
+    pub max_age: Option<CalendarSpan>,
+    /// Whether packs that were read and found whole are written into the ledger.
+    pub record: bool,
+    /// Whether packs the journal marked are read in any case.
+    pub marked: bool,
+}
+
+/// Leaves the ledger alone.
+impl From<ReadData> for Request {
+    fn from(read: ReadData) -> Self {
+        Self { read, max_age: None, record: false, marked: false }
+    }
+}
+
+/// What the ledger of verified packs says in the end.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+pub struct LedgerReport {
+    /// Packs written into it by this check.
+    pub recorded: u64,
+    /// Packs that were never verified.
+    pub never_verified: u64,
+    /// When the pack was verified whose verification is the oldest.
+    pub oldest: Option<Timestamp>,
+    /// Why nothing was written into it although there was something.
+    pub note: Option<String>,
+}
+
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 pub struct Finding {
     /// The object, or the snapshot and path that need it.
     pub object: String,
+    /// What kind of thing is wrong.
+    pub kind: Kind,
     /// What is wrong.
     pub cause: String,
     /// Whether a snapshot cannot be restored wholly because of it; otherwise it is a warning.
@@ -79,6 +124,8 @@ pub struct CheckReport {
     pub parity_objects: u64,
     /// What a keyless check mended; none if it was not to.
     pub repair: Option<Repair>,
+    /// What the ledger of verified packs says; absent without a key.
+    pub ledger: Option<LedgerReport>,
     /// What is wrong, sorted.
     pub findings: Vec<Finding>,
     /// Wall-clock seconds.
@@ -94,9 +141,13 @@ impl CheckReport {
 
 /// Checks with keys: signatures, seals, references, and as much pack data as asked for. Whatever is wrong with the
 /// repository is a finding; an error means that the check itself could not be made.
-pub fn run(repository: &Repository, read: ReadData, context: Context<'_>) -> Result<CheckReport, VaultError> {
+pub fn run(
+    repository: &Repository,
+    request: impl Into<Request>,
+    context: Context<'_>,
+) -> Result<CheckReport, VaultError> {
     let begun = Instant::now();
-    let report = run::run(repository, read, context)?;
+    let report = run::run(repository, request.into(), context)?;
     Ok(CheckReport { seconds: begun.elapsed().as_secs_f64(), ..report })
 }
 

@@ -4,6 +4,7 @@ use crate::base::id::{PackId, SnapshotId};
 use crate::base::object::{ObjectKind, ObjectName};
 use crate::repo::{parity, session};
 use crate::storage::{ObjectEntry, Storage};
+use crate::vault::check::Kind;
 use crate::vault::check::findings::Findings;
 
 /// Lists a kind, ordered by name. A failed listing is a finding; so are a missing object that must be there, and a
@@ -12,7 +13,7 @@ pub fn list(storage: &dyn Storage, kind: ObjectKind, findings: &Findings<'_>) ->
     let mut entries = match storage.list(kind) {
         Ok(entries) => entries,
         Err(error) => {
-            findings.damage(kind.folder(), format_args!("it cannot be listed: {error}"));
+            findings.damage(Kind::Unlistable, kind.folder(), format_args!("it cannot be listed: {error}"));
             return Vec::new();
         }
     };
@@ -20,14 +21,21 @@ pub fn list(storage: &dyn Storage, kind: ObjectKind, findings: &Findings<'_>) ->
     entries.retain(|entry| {
         let fits = fits(&entry.name);
         if !fits {
-            findings.warning(&entry.name, "no object of its kind has such a name; nothing will ever read it");
+            if kind == ObjectKind::Journal {
+                let what = "its name is not a number, and a journal with such an object is refused: take it away";
+                findings.damage(Kind::NameUnknown, &entry.name, what);
+            } else {
+                let what = "no object of its kind has such a name; nothing will ever read it";
+                findings.warning(Kind::NameUnknown, &entry.name, what);
+            }
         }
         fits
     });
     match kind {
         ObjectKind::Journal => report_gaps(&entries, findings),
         ObjectKind::Config | ObjectKind::Key if entries.is_empty() => {
-            findings.damage(kind.folder(), "there is none, and without it nothing can be opened");
+            let what = "there is none, and without it nothing can be opened";
+            findings.damage(Kind::damaged(kind), kind.folder(), what);
         }
         _ => {}
     }
@@ -52,6 +60,7 @@ fn report_gaps(entries: &[ObjectEntry], findings: &Findings<'_>) {
         let [Some(before), Some(after)] = [&pair[0], &pair[1]].map(|entry| entry.name.number()) else { continue };
         if after > before + 1 {
             findings.damage(
+                Kind::JournalDamaged,
                 ObjectName::numbered(ObjectKind::Journal, before + 1),
                 "it is missing, although later ones exist",
             );

@@ -1,6 +1,6 @@
 //! Everything but packs and index: configuration, key slots, journal, sessions, snapshots.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 
 use crate::base::id::{ChunkId, SnapshotId, StoredHash};
@@ -18,6 +18,7 @@ use crate::repo::session::{self, Lease, SnapshotLink};
 use crate::repo::snapshot::{self, SnapshotRecord};
 use crate::repo::{RepoError, Repository};
 use crate::storage::{ObjectEntry, StorageError};
+use crate::vault::check::Kind;
 use crate::vault::check::findings::{Findings, cause_for};
 use crate::vault::check::{names, workers};
 use crate::vault::{Context, VaultError};
@@ -29,6 +30,12 @@ pub struct Root {
     pub snapshot: SnapshotId,
     /// Its root directory.
     pub tree: ChunkId,
+    /// Whether it is forgotten, and a repair made another snapshot in its place.
+    pub replaced: bool,
+    /// Whether it is forgotten.
+    pub forgotten: bool,
+    /// The snapshot it was made in place of.
+    pub stands_for: Option<SnapshotId>,
 }
 
 /// Checks every configuration, key slot, journal entry and session. Returns the bytes read.
@@ -41,10 +48,10 @@ pub fn small(repository: &Repository, findings: &Findings<'_>, context: Context<
             }
             match one(repository, &entry.name) {
                 Ok(None) => {}
-                Ok(Some(oddity)) => findings.warning(&entry.name, oddity),
+                Ok(Some(oddity)) => findings.warning(Kind::KeyForeign, &entry.name, oddity),
                 // A session that ended since the listing.
                 Err(RepoError::Storage(StorageError::NotFound { .. })) if kind == ObjectKind::Session => {}
-                Err(error) => findings.damage(&entry.name, cause_for(&entry.name, &error)),
+                Err(error) => findings.damage(Kind::damaged(kind), &entry.name, cause_for(&entry.name, &error)),
             }
             bytes += entry.bytes;
             context.progress.on(Event::Advanced { bytes: entry.bytes, files: 1 });
@@ -83,8 +90,8 @@ pub fn journal(repository: &Repository, findings: &Findings<'_>, context: Contex
             heads(repository, &journal, findings, context);
             return journal;
         }
-        Err(RepoError::Damaged { name, why }) => findings.damage(name, why),
-        Err(error) => findings.damage(ObjectKind::Journal.folder(), error),
+        Err(RepoError::Damaged { name, why }) => findings.damage(Kind::JournalDamaged, name, why),
+        Err(error) => findings.damage(Kind::JournalDamaged, ObjectKind::Journal.folder(), error),
     }
     State::default()
 }
@@ -94,7 +101,7 @@ fn heads(repository: &Repository, journal: &State, findings: &Findings<'_>, cont
     let found = Heads { config: repository.config_number, journal: journal.head };
     // A memory that cannot be written loses only this one comparison, in the next run.
     if let Ok(Some(rolled_back)) = heads::remember(&context.folders.state, repository.id(), found) {
-        findings.damage(ObjectKind::Journal.folder(), rolled_back);
+        findings.damage(Kind::RolledBack, ObjectKind::Journal.folder(), rolled_back);
     }
 }
 
@@ -134,6 +141,10 @@ pub fn snapshots(
     )?;
     let mut gathered = gathered.into_inner().unwrap_or_else(PoisonError::into_inner);
     report_links(&gathered, &entries, journal, findings);
+    let repaired: HashSet<SnapshotId> = gathered.roots.iter().filter_map(|root| root.stands_for).collect();
+    for root in &mut gathered.roots {
+        root.replaced = root.forgotten && repaired.contains(&root.snapshot);
+    }
     gathered.roots.sort_unstable();
     Ok((gathered.roots, entries.iter().map(|entry| entry.bytes).sum()))
 }
@@ -157,7 +168,9 @@ fn snapshot(
         && !journal.is_purged(&id)
         && !journal.is_void(&id)
     {
-        gathered.roots.push(Root { snapshot: id, tree: manifest.root });
+        let stands_for = manifest.repaired.as_ref().map(|repaired| repaired.of);
+        let forgotten = journal.is_forgotten(&id);
+        gathered.roots.push(Root { snapshot: id, tree: manifest.root, replaced: false, forgotten, stands_for });
     }
     Ok(())
 }
@@ -166,9 +179,10 @@ fn snapshot(
 fn report_snapshot(name: &ObjectName, journal: &State, error: &RepoError, findings: &Findings<'_>) {
     let quarantined = name.text().parse().is_ok_and(|id| journal.quarantined.contains_key(&id));
     if quarantined {
-        findings.warning(name, format_args!("it was set aside as unreadable: {}", cause_for(name, error)));
+        let what = format_args!("it was set aside as unreadable: {}", cause_for(name, error));
+        findings.warning(Kind::SnapshotQuarantined, name, what);
     } else {
-        findings.damage(name, cause_for(name, error));
+        findings.damage(Kind::SnapshotDamaged, name, cause_for(name, error));
     }
 }
 
@@ -179,10 +193,14 @@ fn report_links(gathered: &Gathered, entries: &[ObjectEntry], journal: &State, f
         let listed = || entries.binary_search_by(|entry| entry.name.cmp(&name)).is_ok();
         match gathered.hashes.get(id) {
             Some(now) if now == hash => {}
-            Some(_) => findings.damage(name, "it is not the snapshot that a later one was made on top of"),
+            Some(_) => {
+                let what = "it is not the snapshot that a later one was made on top of";
+                findings.damage(Kind::SnapshotDamaged, name, what);
+            }
             None if journal.is_purged(id) || listed() => {}
             None => {
-                findings.damage(name, "it is missing: a later snapshot was made on top of it, and nobody purged it")
+                let what = "it is missing: a later snapshot was made on top of it, and nobody purged it";
+                findings.damage(Kind::SnapshotMissing, name, what);
             }
         }
     }

@@ -16,6 +16,7 @@ use crate::repo::pack::writer::{TRAILER_BYTES, TRAILER_SEALED_BYTES};
 use crate::repo::pack::{BlockCodec, ChunkInfo, PackTable};
 use crate::repo::secrets::IdKey;
 use crate::repo::{RepoError, Repository};
+use crate::vault::check::Kind;
 use crate::vault::check::findings::cause_for;
 
 /// Blocks read at once; a larger block is read alone.
@@ -43,6 +44,8 @@ pub struct Verdict {
     pub bad_blocks: Vec<u32>,
     /// No block can be had from this pack.
     pub lost: bool,
+    /// The pack is whole, but not what the index says it is.
+    pub index_wrong: bool,
     /// The pack's own table, as stored, hashed: to compare with what the index says of it.
     pub table_hash: Option<[u8; 32]>,
     /// Bytes read.
@@ -71,6 +74,15 @@ impl Verdict {
             (self.lost, self.bad_blocks) = (mended.lost, mended.bad_blocks);
         } else if !mended.lost {
             self.bad_blocks.retain(|block| mended.bad_blocks.contains(block));
+        }
+    }
+
+    /// What kind of thing is wrong, if something is.
+    pub fn kind(&self) -> Kind {
+        match self.faults.as_slice() {
+            [_] if self.index_wrong => Kind::IndexWrong,
+            [_] if !self.lost && !self.bad_blocks.is_empty() => Kind::BlockDamaged,
+            _ => Kind::PackDamaged,
         }
     }
 

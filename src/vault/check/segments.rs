@@ -7,8 +7,10 @@ use crate::base::id::{PackId, SegmentId};
 use crate::base::object::ObjectKind;
 use crate::base::progress::Event;
 use crate::repo::index::segment::{self, Segment};
+use crate::repo::journal::State;
 use crate::repo::{RepoError, Repository};
 use crate::storage::StorageError;
+use crate::vault::check::Kind;
 use crate::vault::check::findings::{Findings, cause_for};
 use crate::vault::check::{names, workers};
 use crate::vault::{Context, VaultError};
@@ -22,10 +24,10 @@ pub struct Tables {
     pub bytes: u64,
 }
 
-/// Reads every segment. Tables are hashed only if `hash_tables`, since it is needed only when packs are read.
+/// Reads every segment that is not doomed, and compares those that list the same pack.
 pub fn check(
     repository: &Repository,
-    hash_tables: bool,
+    journal: &State,
     findings: &Findings<'_>,
     context: Context<'_>,
 ) -> Result<Tables, VaultError> {
@@ -38,12 +40,14 @@ pub fn check(
         || (),
         |(), entry| {
             let Ok(id) = entry.name.text().parse::<SegmentId>() else { return };
+            if journal.is_segment_doomed(&id) {
+                return;
+            }
             match Segment::load(repository, id) {
-                Ok(segment) if hash_tables => note_tables(&segment, id, &tables, findings),
-                Ok(_) => {}
+                Ok(segment) => note_tables(&segment, id, &tables, findings),
                 // Merged into another since the listing.
                 Err(RepoError::Storage(StorageError::NotFound { .. })) => {}
-                Err(error) => findings.damage(&entry.name, cause_for(&entry.name, &error)),
+                Err(error) => findings.damage(Kind::SegmentDamaged, &entry.name, cause_for(&entry.name, &error)),
             }
             context.progress.on(Event::Advanced { bytes: entry.bytes, files: 1 });
         },
@@ -55,11 +59,12 @@ pub fn check(
 
 fn note_tables(segment: &Segment, id: SegmentId, tables: &Mutex<Tables>, findings: &Findings<'_>) {
     for (pack, _, table) in segment.packs().flatten() {
+        // One hash for each pack, which is the memory this takes.
         let hash = *blake3::hash(&table.encode()).as_bytes();
         let mut tables = tables.lock().unwrap_or_else(PoisonError::into_inner);
         if tables.hashes.insert(pack, hash).is_some_and(|other| other != hash) {
             let what = format_args!("it lists another content of packs/{pack} than another segment does");
-            findings.damage(segment::name(id), what);
+            findings.damage(Kind::IndexWrong, segment::name(id), what);
         }
     }
 }

@@ -31,15 +31,16 @@ const BATCH_ITEMS: usize = 16 << 10;
 pub enum Pending {
     /// A node of a directory.
     Node(ChunkId),
-    /// A list of ids, and how many levels of lists lie between it and data: 1 means its ids are data.
-    List(ChunkId, u8),
+    /// A list of ids, and how many levels of lists lie between it and data: 1 means its ids are data. Then whether the
+    /// entry it belongs to is marked as damaged.
+    List(ChunkId, u8, bool),
 }
 
 impl Pending {
     /// The chunk.
     pub const fn id(&self) -> &ChunkId {
         match self {
-            Self::Node(id) | Self::List(id, _) => id,
+            Self::Node(id) | Self::List(id, ..) => id,
         }
     }
 }
@@ -56,6 +57,8 @@ pub struct Walk<'a> {
     pub lost: &'a Lost,
     /// Receives every reference.
     pub references: Mutex<References>,
+    /// Receives those a repair has marked as lost, or as parts of what lacks something.
+    pub excused: Option<Mutex<References>>,
     /// Progress, cancel, folders.
     pub context: Context<'a>,
     /// Tree chunks read.
@@ -69,6 +72,7 @@ pub struct Walk<'a> {
 struct Found {
     below: Vec<Pending>,
     data: Vec<ChunkId>,
+    excused: Vec<ChunkId>,
 }
 
 impl Walk<'_> {
@@ -140,6 +144,10 @@ impl Walk<'_> {
             match parse(&chunk, item) {
                 Some(found) => {
                     self.refer(found.data.iter())?;
+                    if let Some(excused) = self.excused.as_ref().filter(|_| !found.excused.is_empty()) {
+                        let mut excused = excused.lock().unwrap_or_else(PoisonError::into_inner);
+                        excused.add(found.excused.iter().map(prefix_of))?;
+                    }
                     below.extend(found.below);
                 }
                 None => self.lost.note(prefix_of(item.id()), Why::Nonsense),
@@ -208,12 +216,15 @@ impl Walk<'_> {
 /// What a tree chunk refers to; `None` if it cannot be understood.
 fn parse(bytes: &[u8], item: &Pending) -> Option<Found> {
     match item {
-        Pending::List(id, depth) => {
+        Pending::List(id, depth, marked) => {
             let ids = decode_list(id, bytes).ok()?;
             let mut found = Found::default();
+            if *marked {
+                found.excused.clone_from(&ids);
+            }
             match depth {
                 0 | 1 => found.data = ids,
-                deeper => found.below = ids.into_iter().map(|id| Pending::List(id, deeper - 1)).collect(),
+                deeper => found.below = ids.into_iter().map(|id| Pending::List(id, deeper - 1, *marked)).collect(),
             }
             Some(found)
         }
@@ -227,11 +238,16 @@ fn parse_node(id: &ChunkId, bytes: &[u8]) -> Option<Found> {
         Node::Spine(children) => found.below = children.into_iter().map(|child| Pending::Node(child.id)).collect(),
         Node::Leaf(entries) => {
             for entry in entries {
+                let marked = entry.damaged.is_some();
+                if let Some(mark) = entry.damaged {
+                    found.excused.extend(mark.missing.into_iter().chain(entry.tree));
+                    found.excused.extend(entry.content.iter().flat_map(|content| &content.ids));
+                }
                 found.below.extend(entry.tree.map(Pending::Node));
                 let Some(content) = entry.content else { continue };
                 match content.list_depth.unwrap_or(0) {
                     0 => found.data.extend(content.ids),
-                    depth => found.below.extend(content.ids.into_iter().map(|id| Pending::List(id, depth))),
+                    depth => found.below.extend(content.ids.into_iter().map(|id| Pending::List(id, depth, marked))),
                 }
             }
         }

@@ -44,6 +44,12 @@ pub fn data_bytes(entry: &Entry) -> u64 {
     extents.map_or(entry.size, |runs| runs.iter().map(|run| run.length).sum())
 }
 
+/// Whether every chunk of a file can be read.
+pub fn is_whole(chunks: &ChunkReader<'_>, entry: &Entry) -> bool {
+    let read = |content| for_each_id::<RepoError>(chunks, content, &mut |id| chunks.read(&id).map(|_| ()));
+    entry.content.as_ref().is_none_or(|content| read(content).is_ok())
+}
+
 /// Writes the chunks of a file into these runs of an output of so many bytes.
 fn write_runs(
     chunks: &ChunkReader<'_>,

@@ -29,6 +29,8 @@ pub struct Live {
     folder: PathBuf,
     file: File,
     bytes: u64,
+    /// Those that a repair has marked as lost: they are kept where they are, and not missed where they are not.
+    excused: Option<Box<Live>>,
 }
 
 impl Live {
@@ -48,20 +50,38 @@ impl Live {
             damage: &damage,
             lost: &lost,
             references: Mutex::new(References::new(&context.folders.cache)),
+            excused: Some(Mutex::new(References::new(&context.folders.cache))),
             context,
             nodes: AtomicU64::new(0),
             bytes_read: AtomicU64::new(0),
         };
         walk.run(roots)?;
         let references = walk.references.into_inner().unwrap_or_else(PoisonError::into_inner);
-        if let Some(prefix) = lost.into_chunks().into_keys().next() {
-            return Err(unresolved(&prefix));
+        let folder = &context.folders.cache;
+        let excused = walk.excused.map(|excused| excused.into_inner().unwrap_or_else(PoisonError::into_inner));
+        let excused = excused.map(|excused| Self::write(folder, excused.into_sorted()?)).transpose()?;
+        let mut lost: Vec<Prefix> = lost.into_chunks().into_keys().collect();
+        lost.sort_unstable();
+        let mut excuses = Excuses::of(excused.as_ref());
+        for prefix in lost {
+            if !excuses.hold(&prefix)? {
+                return Err(unresolved(&prefix));
+            }
         }
-        Self::write(&context.folders.cache, references.into_sorted()?)
+        let live = Self::write(folder, references.into_sorted()?)?;
+        Ok(Self { excused: excused.map(Box::new), ..live })
     }
 
     /// These and those.
     pub fn and(&self, other: &Self) -> Result<Self, VaultError> {
+        let excused = match (&self.excused, &other.excused) {
+            (Some(ours), Some(theirs)) => Some(Box::new(ours.and(theirs)?)),
+            _ => None,
+        };
+        Ok(Self { excused, ..self.merged(other)? })
+    }
+
+    fn merged(&self, other: &Self) -> Result<Self, VaultError> {
         let (mut left, mut right) = (self.iter().peekable(), other.iter().peekable());
         let next = move || match (left.peek(), right.peek()) {
             (Some(Ok(a)), Some(Ok(b))) if a == b => {
@@ -85,12 +105,31 @@ impl Live {
             bytes += PREFIX_BYTES as u64;
         }
         let file = file.into_inner().map_err(|error| failed(error.into_error()))?;
-        Ok(Self { folder: folder.to_owned(), file, bytes })
+        Ok(Self { folder: folder.to_owned(), file, bytes, excused: None })
     }
 
     /// All of them, in order.
     pub fn iter(&self) -> Iter<'_> {
         Iter { live: self, at: 0, ahead: Vec::new(), next: 0 }
+    }
+}
+
+/// What a repair has marked as lost, asked in ascending order.
+struct Excuses<'a>(Option<std::iter::Peekable<Iter<'a>>>);
+
+impl<'a> Excuses<'a> {
+    fn of(excused: Option<&'a Live>) -> Self {
+        Self(excused.map(|live| live.iter().peekable()))
+    }
+
+    fn hold(&mut self, prefix: &Prefix) -> Result<bool, VaultError> {
+        let Some(excused) = &mut self.0 else { return Ok(false) };
+        while excused.next_if(|next| next.as_ref().is_ok_and(|next| next < prefix)).is_some() {}
+        match excused.peek() {
+            Some(Ok(next)) => Ok(next == prefix),
+            Some(Err(_)) => excused.next().transpose().map(|_| false),
+            None => Ok(false),
+        }
     }
 }
 
@@ -166,7 +205,7 @@ impl Iterator for Iter<'_> {
     }
 }
 
-/// Calls `visit` with every live prefix and its places. A prefix without a place is an error.
+/// Calls `visit` with every live prefix and its places. A prefix without a place is an error, unless it is excused.
 pub fn each_live(
     live: &Live,
     index: &Index,
@@ -175,7 +214,7 @@ pub fn each_live(
 ) -> Result<(), VaultError> {
     let mut entries = index.scan();
     let mut next = entries.next().transpose()?;
-    let mut places = Vec::new();
+    let (mut places, mut excuses) = (Vec::new(), Excuses::of(live.excused.as_deref()));
     for (count, prefix) in (0u64..).zip(live.iter()) {
         if count.is_multiple_of(STRIDE) && context.cancel.is_requested() {
             return Err(VaultError::Interrupted);
@@ -183,6 +222,9 @@ pub fn each_live(
         let prefix = prefix?;
         crate::vault::check::join::take_places(prefix, &mut next, &mut entries, &mut places)?;
         if places.is_empty() {
+            if excuses.hold(&prefix)? {
+                continue;
+            }
             return Err(unresolved(&prefix));
         }
         visit(prefix, &places)?;

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rustix::fs::FallocateFlags;
 
+use crate::base::clock::Timestamp;
 use crate::sys::apply::{Attributes, Origin, apply_open};
 use crate::sys::beneath::{FileName, create_file, open_file, unlink};
 use crate::sys::meta::{self, Stat};
@@ -35,6 +36,8 @@ pub(super) struct FileJob<'r> {
     pub found: Option<Stat>,
     /// Its other names, if it has some.
     pub group: Option<Arc<LinkGroup<'r>>>,
+    /// Since when it is marked as damaged.
+    pub marked: Option<Timestamp>,
     pub progress: Progress,
 }
 
@@ -211,7 +214,7 @@ impl<'r> FileJob<'r> {
             }
             Some(cause) => {
                 self.discard();
-                self.shared.record.failure(self.path(), cause.clone());
+                self.shared.record.failure(self.path(), with_mark(cause, self.marked));
             }
             None => self.count_done(),
         }
@@ -295,5 +298,13 @@ impl<'r> FileJob<'r> {
         };
         count(counter, 1);
         self.shared.record.advanced(0, 1);
+    }
+}
+
+/// A failure, and that a repair has told of it before.
+pub(super) fn with_mark(cause: &str, marked: Option<Timestamp>) -> String {
+    match marked {
+        Some(found) => format!("{cause} (marked as damaged on {found})"),
+        None => cause.to_owned(),
     }
 }

@@ -27,14 +27,13 @@ use crate::base::id::SnapshotId;
 use crate::base::progress::{Event, Phase};
 use crate::repo::Repository;
 use crate::repo::chunks::ChunkReader;
-use crate::repo::index::Index;
 use crate::repo::snapshot::Manifest;
 use crate::vault::restore::filter::Filter;
 use crate::vault::restore::owner::Owners;
 use crate::vault::restore::pass::{Setting, Target};
 use crate::vault::restore::record::Record;
 use crate::vault::restore::shared::Pass;
-use crate::vault::{Context, VaultError};
+use crate::vault::{Context, VaultError, browse};
 
 /// What to do with files that are already there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -148,7 +147,7 @@ pub fn run(
     let filter = Filter::new(options)?;
     let owners = Owners::new(options.owner, &options.owner_map)?;
     context.progress.on(Event::Phase { phase: Phase::Index, total: None });
-    let index = Index::open(repository, &context.folders.cache, context.progress, context.cancel)?;
+    let index = browse::open_index(repository, context)?;
     let reader = ChunkReader::new(repository, &index);
     context.progress.on(Event::Phase { phase: Phase::Plan, total: None });
     let source = source::find(&reader, manifest.root, options.subpath.as_deref().unwrap_or_default())?;

@@ -137,6 +137,7 @@ impl<'r> Planner<'r> {
             }
         };
         let mut content = entry.content.take();
+        let marked = entry.damaged.take().map(|mark| mark.found);
         let found = match decision {
             Decision::Leave => {
                 count(&self.shared.record.tally.unchanged, 1);
@@ -164,6 +165,7 @@ impl<'r> Planner<'r> {
             kept,
             found,
             group,
+            marked,
             progress: Progress::default(),
         });
         self.content(&job, content.as_ref(), overflow);

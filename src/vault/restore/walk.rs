@@ -6,6 +6,7 @@ use std::os::fd::AsFd;
 
 use crossbeam_channel::{Sender, TrySendError};
 
+use crate::base::clock::Timestamp;
 use crate::repo::tree::reader::{Entries, TREE_DEPTH_MAX};
 use crate::repo::tree::{Entry, EntryKind};
 use crate::sys::beneath::{FileName, list};
@@ -14,6 +15,7 @@ use crate::sys::remove::remove_all;
 use crate::vault::restore::execute::abandon;
 use crate::vault::restore::filter::{Filter, Wanted};
 use crate::vault::restore::folder::Hold;
+use crate::vault::restore::job::with_mark;
 use crate::vault::restore::plan::Planner;
 use crate::vault::restore::record::count;
 use crate::vault::restore::room;
@@ -43,6 +45,8 @@ struct Frame<'r> {
     /// Names the target has here and the snapshot has not shown yet; only if they are to be deleted.
     extra: Option<BTreeSet<FileName>>,
     broken: bool,
+    /// Since when the directory is marked as damaged.
+    marked: Option<Timestamp>,
 }
 
 /// Whether the directory is there yet. With include patterns it is made only when something in it is wanted.
@@ -64,12 +68,14 @@ impl<'r, 's> Walk<'r, 's> {
             if self.shared.record.must_stop() {
                 break;
             }
+            let marked = frame.marked;
             match frame.entries.next() {
                 Some(Ok(entry)) => self.entry(entry),
                 Some(Err(error)) => {
                     frame.broken = true;
                     let path = self.snapshot_path();
-                    self.shared.record.failure(path, format!("this directory cannot be read wholly: {error}"));
+                    let cause = with_mark(&format!("this directory cannot be read wholly: {error}"), marked);
+                    self.shared.record.failure(path, cause);
                 }
                 None => self.leave(),
             }
@@ -142,7 +148,12 @@ impl<'r, 's> Walk<'r, 's> {
     fn enter(&mut self, tree: crate::base::id::ChunkId, place: FramePlace<'r>, wanted: bool) {
         let above = self.frames.last().is_some_and(|frame| frame.inside);
         let inside = above || (wanted && !self.frames.is_empty());
+        let marked = match &place {
+            FramePlace::ToMake(_, entry) => entry.damaged.as_ref().map(|mark| mark.found),
+            _ => None,
+        };
         let mut frame = Frame {
+            marked,
             entries: Entries::new(self.shared.reader, tree),
             place,
             path_bytes: self.path.len(),

@@ -46,6 +46,7 @@ fn entry(name: &str) -> Entry {
         device: None,
         content: None,
         tree: None,
+        damaged: None,
     }
 }
 
@@ -91,6 +92,42 @@ fn a_parked_directory_goes_on_where_it_was() {
         }
     }
     assert_eq!(seen, all);
+}
+
+#[test]
+fn behind_a_node_that_is_lost_come_the_entries_of_those_beside_it() {
+    let mut memory = Memory::default();
+    let (all, tree) = written(&mut memory, 3_000);
+    let Node::Spine(children) = decode_node(&tree, &memory.fetch(&tree).unwrap()).unwrap() else { panic!("one node") };
+    let lost = &children[1];
+    let inside = |name: &&String| name.as_bytes() >= &lost.first[..] && name.as_bytes() < &children[2].first[..];
+    let expected: Vec<String> = all.iter().filter(|name| !inside(name)).cloned().collect();
+    memory.chunks.remove(&lost.id);
+    let (mut seen, mut errors) = (Vec::new(), 0);
+    for entry in Entries::new(&memory, tree) {
+        match entry {
+            Ok(entry) => seen.push(String::from_utf8(entry.name).unwrap()),
+            Err(_) => errors += 1,
+        }
+    }
+    assert_eq!((seen, errors), (expected, 1));
+}
+
+#[test]
+fn a_mark_of_damage_that_says_nothing_or_too_much_is_refused() {
+    let id = ChunkId::from_bytes([7; 32]);
+    let mark = |count, missing| DamageMark { found: Timestamp::default(), count, missing };
+    for (good, mark) in [
+        (true, mark(1, vec![id])),
+        (true, mark(900, vec![id; DamageMark::NAMED_MAX])),
+        (false, mark(0, Vec::new())),
+        (false, mark(1, vec![id; 2])),
+        (false, mark(900, vec![id; DamageMark::NAMED_MAX + 1])),
+    ] {
+        let mut memory = Memory::default();
+        let tree = leaf(&mut memory, vec![Entry { damaged: Some(mark.clone()), ..entry("a") }]);
+        assert_eq!(names(&memory, tree).is_ok(), good, "{mark:?}");
+    }
 }
 
 #[test]

@@ -176,6 +176,7 @@ mod tests {
             device: None,
             content: None,
             tree: None,
+            damaged: None,
         };
         Small { path: path.into(), order: 1, entry, content: vec![1; bytes] }
     }

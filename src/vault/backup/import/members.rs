@@ -278,5 +278,6 @@ fn entry(member: Member) -> Entry {
         device: member.device,
         content: member.extents.map(|extents| FileContent { extents: Some(extents), ..FileContent::default() }),
         tree: None,
+        damaged: None,
     }
 }

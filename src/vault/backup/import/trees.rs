@@ -180,5 +180,6 @@ fn implied(name: &[u8], like: &Entry) -> Entry {
         device: None,
         content: None,
         tree: None,
+        damaged: None,
     }
 }

@@ -1,0 +1,65 @@
+//! What is lost, for those who mend: the same walk as a check's, without its findings.
+
+use std::collections::HashMap;
+
+use crate::base::progress::Silent;
+use crate::repo::Repository;
+use crate::repo::index::{Index, Prefix};
+use crate::repo::journal::State;
+use crate::vault::check::damage::{Damage, LOST_MAX, Why};
+use crate::vault::check::findings::Findings;
+use crate::vault::check::objects::{self, Root};
+use crate::vault::check::run::{Check, Followed};
+use crate::vault::check::segments::Tables;
+use crate::vault::check::treeset::TreeSet;
+use crate::vault::check::{CheckReport, Request, packs};
+use crate::vault::{Context, VaultError};
+
+/// Chunks that snapshots need and that cannot be read.
+pub struct Losses {
+    /// All snapshots that count, forgotten ones too.
+    pub roots: Vec<Root>,
+    /// Snapshots that cannot be read themselves, and why.
+    pub unreadable: Vec<(String, String)>,
+    /// The tree chunks the index knows; none is seen.
+    pub trees: TreeSet,
+    lost: HashMap<Prefix, Why>,
+}
+
+impl Losses {
+    /// Follows every reference, and reads what is asked for.
+    pub fn find(
+        repository: &Repository,
+        index: &Index,
+        journal: State,
+        request: Request,
+        context: Context<'_>,
+    ) -> Result<Self, VaultError> {
+        let findings = Findings::new(&Silent);
+        let (roots, _) = objects::snapshots(repository, &journal, &findings, context)?;
+        let (damage, report) = (Damage::default(), CheckReport::default());
+        let stored = packs::stored(repository, &journal, &findings);
+        let mut check = Check { repository, request, journal, context, findings: &findings, damage, report };
+        let Followed { mut trees, lost, .. } = check.follow(index, &roots, &Tables::default(), stored)?;
+        if lost.len() >= LOST_MAX {
+            return Err(VaultError::Request {
+                what: format!("more than {LOST_MAX} chunks are lost; marking what needs them would be no help"),
+                hint: Some("bring the store back from a copy, or begin a new repository".to_owned()),
+            });
+        }
+        trees.reset();
+        let unreadable = findings.into_sorted().into_iter().filter(|finding| finding.object.starts_with("snapshots/"));
+        let unreadable = unreadable.map(|finding| (finding.object, finding.cause)).collect();
+        Ok(Self { roots, unreadable, trees, lost })
+    }
+
+    /// Whether a chunk is lost.
+    pub fn holds(&self, prefix: &Prefix) -> bool {
+        self.lost.contains_key(prefix)
+    }
+
+    /// Whether nothing is lost.
+    pub fn is_empty(&self) -> bool {
+        self.lost.is_empty()
+    }
+}
