@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::cli::commands::{
-    backup, check, completions, demo, drill_database, dump, export, forget, import_tar, init, inspect, key, ls, man,
+    backup, check, completions, copy, demo, drill_database, dump, export, forget, import_tar, init, inspect, key, ls, man,
     pin, restore, resume, snapshots, stats, undelete,
 };
 use crate::cli::environment;
@@ -103,6 +103,8 @@ pub enum Command {
     Pin(pin::Args),
     /// Take the pin off a snapshot
     Unpin(pin::UnpinArgs),
+    /// Copy snapshots into a second repository
+    Copy(Box<copy::Args>),
     /// Verify that everything needed is there and undamaged
     Check(check::Args),
     /// Show sizes and how well they deduplicate
@@ -142,6 +144,7 @@ impl Command {
             Self::Undelete(args) => undelete::run(args, session),
             Self::Pin(args) => pin::run(args, session),
             Self::Unpin(args) => pin::run_unpin(args, session),
+            Self::Copy(args) => copy::run(*args, session),
             Self::Check(args) => check::run(args, session),
             Self::Stats(args) => stats::run(args, session),
             Self::Inspect(args) => inspect::run(args, session),

@@ -140,6 +140,7 @@ fn manifest() -> Manifest {
         dss: None,
         imported: None,
         databases: None,
+        origin: None,
     }
 }
 

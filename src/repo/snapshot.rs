@@ -1,6 +1,7 @@
 //! Snapshot manifests: one restore point, sealed, whole or not at all (`docs/format.md`, "Snapshots").
 
 mod database;
+mod origin;
 
 use minicbor::{Decode, Encode};
 
@@ -13,6 +14,7 @@ use crate::repo::plain;
 use crate::repo::repository::Repository;
 
 pub use database::DatabaseRecord;
+pub use origin::Origin;
 
 /// How the files were read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode, serde::Serialize)]
@@ -172,6 +174,9 @@ pub struct Manifest {
     /// The databases whose dumps it holds; `None` if none was to be dumped.
     #[n(19)]
     pub databases: Option<Vec<DatabaseRecord>>,
+    /// The snapshot it is a copy of; `None` for one that was made here.
+    #[n(20)]
+    pub origin: Option<Origin>,
 }
 
 /// The archive a snapshot was made from.

@@ -5,6 +5,7 @@ pub mod backup;
 pub mod browse;
 pub mod check;
 pub mod context;
+pub mod copy;
 pub mod dump;
 pub mod error;
 pub mod forget;

@@ -52,6 +52,7 @@ pub fn manifest(session: SessionId) -> Manifest {
         dss: None,
         imported: None,
         databases: None,
+        origin: None,
     }
 }
 

@@ -144,5 +144,6 @@ fn manifest(root: ChunkId) -> Manifest {
         dss: None,
         imported: None,
         databases: None,
+        origin: None,
     }
 }

@@ -175,5 +175,6 @@ fn manifest(repository: &Repository, session: &Session<'_>, node: NodeId, root: 
         dss: None,
         imported: None,
         databases: None,
+        origin: None,
     }
 }

@@ -314,6 +314,7 @@ impl<'a> Run<'a> {
             dss: None,
             imported: None,
             databases: None,
+            origin: None,
         }
     }
 }
