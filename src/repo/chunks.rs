@@ -54,6 +54,11 @@ impl<'a> ChunkReader<'a> {
 
     /// The plaintext of a chunk, from the first copy that is whole. If all copies fail, the last error.
     pub fn read(&self, id: &ChunkId) -> Result<Vec<u8>, RepoError> {
+        self.read_with_domain(id).map(|(chunk, _)| chunk)
+    }
+
+    /// The same with the domain whose key made the id.
+    pub fn read_with_domain(&self, id: &ChunkId) -> Result<(Vec<u8>, IdDomain), RepoError> {
         let mut failure = RepoError::ChunkMissing { id: *id };
         for place in self.index.places(id)? {
             match self.read_at(id, place) {
@@ -84,7 +89,7 @@ impl<'a> ChunkReader<'a> {
         Ok(cipher)
     }
 
-    fn read_at(&self, id: &ChunkId, place: ChunkPlace) -> Result<Vec<u8>, RepoError> {
+    fn read_at(&self, id: &ChunkId, place: ChunkPlace) -> Result<(Vec<u8>, IdDomain), RepoError> {
         let pack = self.index.pack(place.pack)?;
         let name = reader::name(pack.id);
         let block = self.block(place, &pack)?;
@@ -94,7 +99,7 @@ impl<'a> ChunkReader<'a> {
             .and_then(|end| block.get(start..end))
             .ok_or_else(|| RepoError::damaged(&name, "the index points outside of a block"))?;
         if self.id_key(pack.domain).id(chunk) == *id {
-            Ok(chunk.to_vec())
+            Ok((chunk.to_vec(), pack.domain))
         } else {
             Err(RepoError::damaged(&name, format_args!("block {}: chunk {id} has other content", place.block)))
         }

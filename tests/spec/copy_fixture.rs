@@ -126,10 +126,11 @@ impl Office {
         self.machine.misses(&shared(&self.away), &self.away_folders, manifest, plain)
     }
 
-    /// Findings of a check of the second repository that reads everything.
+    /// Damage that a check of the second repository finds when it reads everything.
     pub fn findings(&self) -> Vec<String> {
         let report = self.machine.check(&shared(&self.away), &self.away_folders).unwrap();
-        report.findings.iter().map(|finding| format!("{}: {}", finding.object, finding.cause)).collect()
+        let damage = report.findings.iter().filter(|finding| finding.damage);
+        damage.map(|finding| format!("{}: {}", finding.object, finding.cause)).collect()
     }
 }
 

@@ -52,6 +52,7 @@ mod cache_loss;
 mod check_findings;
 mod check_fixture;
 mod cli_backup;
+mod cli_copy;
 mod cli_demo;
 mod cli_fixture;
 mod cli_forget;

@@ -7,6 +7,7 @@ use crate::base::id::ChunkId;
 use crate::base::progress::{Event, Progress};
 use crate::repo::RepoError;
 use crate::repo::chunks::ChunkReader;
+use crate::repo::secrets::{Content, IdDomain, IdOwner};
 use crate::repo::tree::FileContent;
 use crate::repo::tree::reader::for_each_id;
 use crate::repo::tree::writer::{TreeSink, file_content};
@@ -84,10 +85,9 @@ impl<'c> Porter<'c> {
 
     /// Carries the content of a file over; gives it under the names of the target.
     pub fn content(&mut self, content: &FileContent, sink: &mut dyn TreeSink) -> Result<FileContent, Halt> {
-        let lane = if content.node_domain == Some(true) { Lane::Private } else { Lane::Data };
         let (source, mut ids) = (self.source, Vec::new());
         for_each_id::<Halt>(source, content, &mut |id| {
-            ids.push(self.chunk(lane, id)?);
+            ids.push(self.chunk(id)?);
             Ok(())
         })?;
         let made = file_content(ids, sink).map_err(Halt::stop)?;
@@ -105,14 +105,15 @@ impl<'c> Porter<'c> {
         if self.cancel.is_requested() { Err(Halt::stop(VaultError::Interrupted)) } else { Ok(()) }
     }
 
-    fn chunk(&mut self, lane: Lane, id: ChunkId) -> Result<ChunkId, Halt> {
+    fn chunk(&mut self, id: ChunkId) -> Result<ChunkId, Halt> {
         if let Some(name) = self.name_of(&id)
             && self.store.has(&name).map_err(Halt::stop)?
         {
             return Ok(name);
         }
         self.check_cancel()?;
-        let bytes = self.source.read(&id)?;
+        let (bytes, domain) = self.source.read_with_domain(&id)?;
+        let lane = lane_of(domain).ok_or_else(|| other_domain(&id))?;
         self.travel.chunks_read += 1;
         self.travel.bytes_read += bytes.len() as u64;
         self.progress.on(Event::Advanced { bytes: bytes.len() as u64, files: 0 });
@@ -124,7 +125,7 @@ impl<'c> Porter<'c> {
         match &mut self.memo {
             Some(memo) => memo.put(id, name),
             None if name != id => {
-                return Err(Halt::Source { path: None, cause: format!("chunk {id} is of another domain than its file says") });
+                return Err(other_domain(&id));
             }
             None => {}
         }
@@ -134,4 +135,17 @@ impl<'c> Porter<'c> {
     fn name_of(&mut self, id: &ChunkId) -> Option<ChunkId> {
         self.memo.as_mut().map_or(Some(*id), |memo| memo.get(id))
     }
+}
+
+/// Where a chunk of a file goes; `None` for one of a directory.
+fn lane_of(domain: IdDomain) -> Option<Lane> {
+    match (domain.content, domain.owner) {
+        (Content::Data, IdOwner::Shared) => Some(Lane::Data),
+        (Content::Data, IdOwner::Node(_)) => Some(Lane::Private),
+        (Content::Tree, _) => None,
+    }
+}
+
+fn other_domain(id: &ChunkId) -> Halt {
+    Halt::Source { path: None, cause: format!("chunk {id} is no data of this node") }
 }
