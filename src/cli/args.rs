@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::cli::commands::{
-    backup, check, completions, copy, demo, drill_database, dump, export, forget, import_tar, init, inspect, key, ls, man,
+    backup, check, completions, copy, demo, diff, drill_database, dump, export, find, forget, history, import_tar, init, inspect, key, ls, man,
     pin, restore, resume, snapshots, stats, undelete,
 };
 use crate::cli::environment;
@@ -87,6 +87,12 @@ pub enum Command {
     Restore(Box<restore::Args>),
     /// List the files of a snapshot
     Ls(ls::Args),
+    /// Show what differs between two snapshots
+    Diff(diff::Args),
+    /// Look for files in all snapshots
+    Find(find::Args),
+    /// Show when a file changed over the snapshots
+    History(history::Args),
     /// Try the database dumps of a snapshot in a throw-away server
     DrillDatabase(drill_database::Args),
     /// Write a file, or a directory as tar, to standard output
@@ -136,6 +142,9 @@ impl Command {
             Self::Snapshots(args) => snapshots::run(args, session),
             Self::Restore(args) => restore::run(*args, session),
             Self::Ls(args) => ls::run(args, session),
+            Self::Diff(args) => diff::run(args, session),
+            Self::Find(args) => find::run(args, session),
+            Self::History(args) => history::run(args, session),
             Self::DrillDatabase(args) => drill_database::run(args, session),
             Self::Dump(args) => dump::run(args, session),
             Self::Export(args) => export::run(args, session),
