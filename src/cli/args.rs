@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::cli::commands::{
-    backup, check, completions, copy, demo, diff, drill_database, dump, export, find, forget, history, import_tar, init, inspect, key, ls, man,
-    pin, restore, resume, snapshots, stats, undelete,
+    backup, check, completions, copy, demo, diff, drill_database, dump, export, find, forget, history, import_tar,
+    init, inspect, key, ls, man, pin, restore, resume, snapshots, stats, undelete,
 };
 use crate::cli::environment;
 use crate::cli::error::CliError;

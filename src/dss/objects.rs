@@ -232,7 +232,13 @@ mod tests {
         ] {
             assert_eq!(said(path).as_deref(), Some(expected), "{path}");
         }
-        for path in ["config/users.json", "config/projects", "config/projects/CHURN/.git/HEAD", "config/projects/CHURN/recipes", "run/x"] {
+        for path in [
+            "config/users.json",
+            "config/projects",
+            "config/projects/CHURN/.git/HEAD",
+            "config/projects/CHURN/recipes",
+            "run/x",
+        ] {
             assert_eq!(said(path), None, "{path}");
         }
     }

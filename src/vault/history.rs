@@ -5,8 +5,8 @@ use crate::base::clock::Timestamp;
 use crate::base::id::{ChunkId, NodeId, SnapshotId};
 use crate::repo::chunks::ChunkReader;
 use crate::repo::snapshot::{self, SnapshotRecord};
-use crate::repo::tree::reader::{Entries, TreeSource};
 use crate::repo::tree::Entry;
+use crate::repo::tree::reader::{Entries, TreeSource};
 use crate::repo::{RepoError, Repository};
 use crate::vault::browse::{self, Filter};
 use crate::vault::diff::{Difference, compare};
@@ -66,12 +66,7 @@ pub struct History {
 }
 
 /// Follows a path (raw bytes, no leading slash) through the snapshots that match.
-pub fn run(
-    repository: &Repository,
-    path: &[u8],
-    filter: &Filter,
-    context: Context<'_>,
-) -> Result<History, VaultError> {
+pub fn run(repository: &Repository, path: &[u8], filter: &Filter, context: Context<'_>) -> Result<History, VaultError> {
     let listing = browse::list(repository, filter)?;
     let mut meant: Vec<(NodeId, Timestamp, SnapshotId)> =
         listing.snapshots.iter().map(|listed| (listed.manifest.node, listed.manifest.time, listed.id)).collect();
@@ -114,7 +109,8 @@ fn look(
 ) -> Result<Option<Turn>, RepoError> {
     let SnapshotRecord::Committed(manifest) = snapshot::load(repository, id)?.1 else { return Ok(None) };
     let turn = follower.turn(manifest.root, path)?;
-    let fresh = || NodeHistory { node: manifest.node, label: String::new(), events: Vec::new(), snapshots: 0, present: 0 };
+    let fresh =
+        || NodeHistory { node: manifest.node, label: String::new(), events: Vec::new(), snapshots: 0, present: 0 };
     node.get_or_insert_with(fresh).label = manifest.label;
     Ok(turn)
 }

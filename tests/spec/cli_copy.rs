@@ -34,8 +34,14 @@ fn a_snapshot_travels_once_and_comes_back_from_the_other_side() {
     let lines = done.json_lines();
     let copied = lines.iter().find(|line| line["message_type"] == "copied").unwrap();
     let summary = lines.last().unwrap();
-    assert_eq!((&summary["message_type"], &summary["same_ids"], &summary["same_cuts"]), (&"summary".into(), &true.into(), &true.into()));
-    assert_eq!((&summary["copied"][0]["snapshot_id"], &summary["bytes_read"]), (&copied["snapshot_id"], &copied["bytes_read"]));
+    assert_eq!(
+        (&summary["message_type"], &summary["same_ids"], &summary["same_cuts"]),
+        (&"summary".into(), &true.into(), &true.into())
+    );
+    assert_eq!(
+        (&summary["copied"][0]["snapshot_id"], &summary["bytes_read"]),
+        (&copied["snapshot_id"], &copied["bytes_read"])
+    );
     assert!(summary["bytes_stored"].as_u64().unwrap() > 0);
     let again = both(&desk, &["copy"]).expect_code(0);
     assert_eq!(again.out, "copied 0 snapshots; 1 were there already\n");

@@ -21,11 +21,11 @@ impl Scene {
     fn new(kinship: Kinship) -> Self {
         let office = Office::new(kinship);
         office.write("config/a.json", b"{\"a\": 1}\n");
-        office.write("data/large.bin", &noise(1, 700_000));
+        office.write("data/large.bin", &noise(1, 200_000));
         let mut plain = vec![office.machine.copy_source("plain-0")];
         office.back_up();
         office.write("config/a.json", b"{\"a\": 2}\n");
-        office.write("data/new.bin", &noise(2, 300_000));
+        office.write("data/new.bin", &noise(2, 100_000));
         plain.push(office.machine.copy_source("plain-1"));
         office.back_up();
         Self { office, plain }
@@ -85,7 +85,12 @@ fn what_had_travelled_before_a_cut_is_not_stored_again() {
         let folders = office.machine.folders_like(&office.machine.folders, &format!("cut-{nth}"));
         let faulty = Arc::new(Faulty::new(shared(&inner), Fault::From(nth))) as Arc<dyn Storage>;
         office.copy_between(&home, &faulty, &folders, &CopyOptions::default()).unwrap_err();
-        let left: usize = inner.contents().iter().filter(|(name, _)| name.to_string().starts_with("packs/")).map(|(_, bytes)| bytes.len()).sum();
+        let left: usize = inner
+            .contents()
+            .iter()
+            .filter(|(name, _)| name.to_string().starts_with("packs/"))
+            .map(|(_, bytes)| bytes.len())
+            .sum();
         let rerun = office.copy_between(&home, &shared(&inner), &folders, &CopyOptions::default()).unwrap();
         let stored = rerun.travel().bytes_stored;
         // Padding of packs makes the sums differ by a little.

@@ -1,6 +1,6 @@
 //! A machine with two repositories: one it backs up to, and one to copy to.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use dssvault::base::cancel::Cancel;
@@ -122,7 +122,7 @@ impl Office {
     }
 
     /// How a copy, brought back, differs from a plain copy of the source.
-    pub fn misses(&self, manifest: &Manifest, plain: &PathBuf) -> Vec<String> {
+    pub fn misses(&self, manifest: &Manifest, plain: &Path) -> Vec<String> {
         self.machine.misses(&shared(&self.away), &self.away_folders, manifest, plain)
     }
 

@@ -9,8 +9,8 @@ use dssvault::repo::secrets::{Content, IdOwner};
 use dssvault::vault::backup::{self, BackupOptions, Source, Steward, StreamKind, StreamSink};
 use dssvault::vault::browse::{self, Filter};
 use dssvault::vault::copy::CopyOptions;
-use dssvault::vault::retention::Guards;
 use dssvault::vault::forget::{self, Survey};
+use dssvault::vault::retention::Guards;
 use dssvault::vault::{VaultError, pins};
 
 use crate::copy_fixture::{BOTH, Kinship, Office, named, names, shared};
@@ -155,7 +155,8 @@ fn a_backup_into_a_repository_that_is_alike_finds_every_copied_chunk() {
     let original = office.back_up();
     office.copy();
     let away = office.open(&office.away);
-    backup::adopt_node(&office.away_folders.state, away.id(), &original.manifest.label, original.manifest.node).unwrap();
+    backup::adopt_node(&office.away_folders.state, away.id(), &original.manifest.label, original.manifest.node)
+        .unwrap();
     let context = office.context(&office.away_folders);
     let sources = [Source::Path(office.machine.source())];
     let before = data_packs(&office);

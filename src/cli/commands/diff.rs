@@ -7,9 +7,9 @@ use crate::cli::snapshot::{self, FilterArgs, SnapshotPath};
 use crate::cli::views::diff::{ChangeView, StatisticsView};
 use crate::dss::backup::DATADIR;
 use crate::dss::objects::{Fate, ObjectTally};
+use crate::vault::VaultError;
 use crate::vault::browse::Listed;
 use crate::vault::diff::{self, Change, Difference, Side};
-use crate::vault::VaultError;
 
 const EXAMPLES: &str = "\
 Examples:

@@ -18,7 +18,7 @@ const EXAMPLES: &str = "\
 Examples:
   dssvault -r /srv/vault find compute_churn.json
   dssvault -r /srv/vault find '*.ipynb' --node design-prod -l
-  dssvault -r /srv/vault find '/datadir/config/projects/CHURN/recipes/*' --snapshot latest
+  dssvault -r /srv/vault find '/datadir/config/projects/*/recipes/' --snapshot latest
   dssvault -r /srv/vault find '/data/**/core' --json
 
 A pattern without a slash fits a name at any depth, one that begins with a slash a whole
@@ -46,8 +46,7 @@ pub fn run(args: Args, session: &Session) -> Result<Outcome, CliError> {
     let opened = session.open()?;
     let reporter = session.problems_only();
     let context = opened.context(&reporter, &session.cancel);
-    let options =
-        FindOptions { patterns: args.patterns, filter: args.filter.filter(), snapshots: args.snapshot };
+    let options = FindOptions { patterns: args.patterns, filter: args.filter.filter(), snapshots: args.snapshot };
     let output = &session.output;
     let mut printer = Printer { lines: output.lines(), json: output.is_json(), long: args.long, first: true };
     let mut report = None;

@@ -12,11 +12,11 @@ use crate::vault::history;
 const EXAMPLES: &str = "\
 Examples:
   dssvault -r /srv/vault history /etc/hosts
-  dssvault -r /srv/vault history /datadir/config/general-settings.json --node design-prod
+  dssvault -r /srv/vault history /datadir/config/general-settings.json --node prod
   dssvault -r /srv/vault history /datadir/config/projects/CHURN --json
 
-The path is the one `dssvault ls SNAPSHOT` shows. Of a directory it is told when anything
-below it changed.";
+The path is the one `dssvault ls SNAPSHOT` shows. Of a directory it is told when
+anything below it changed.";
 
 /// Show when a file changed over the snapshots.
 #[derive(Debug, clap::Args)]

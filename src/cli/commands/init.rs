@@ -80,7 +80,14 @@ pub fn run(args: Args, session: &Session) -> Result<Outcome, CliError> {
     let group = args.group.as_deref().map(group_number).transpose()?;
     let (store, create) = location.new_store(group)?;
     let with_recovery = !matches!(recovery, Recovery::Nowhere);
-    let created = init::create(store, create, &password, with_recovery, like.as_ref().map(|like| &like.repository), &system_seams())?;
+    let created = init::create(
+        store,
+        create,
+        &password,
+        with_recovery,
+        like.as_ref().map(|like| &like.repository),
+        &system_seams(),
+    )?;
     let mut view = InitView::new(created.repository, location.text());
     match (recovery, created.recovery_words) {
         (Recovery::File(file), Some(words)) => {

@@ -133,7 +133,10 @@ impl View for CopyView {
         text.push_str(&format!("{verb} {copied}; {present} were there already\n"));
         let forgotten = self.present.iter().filter(|present| present.forgotten).count();
         if forgotten > 0 {
-            text.push_str(&format!("{} of these forgotten there; `undelete` there shows them again\n", number(forgotten)));
+            text.push_str(&format!(
+                "{} of these forgotten there; `undelete` there shows them again\n",
+                number(forgotten)
+            ));
         }
         if !self.failed.is_empty() {
             text.push_str(&format!("{} could not be copied; see the warnings\n", number(self.failed.len())));
@@ -151,7 +154,16 @@ mod tests {
 
     fn report() -> CopyReport {
         let id = |byte| SnapshotId::from_bytes([byte; 16]);
-        let travel = Travel { bytes: 5 << 30, chunks_read: 3, bytes_read: 3 << 20, chunks_added: 4, bytes_added: 4 << 20, bytes_stored: 1 << 20, bytes_skipped: (5 << 30) - (3 << 20), directories_taken_over: 1 };
+        let travel = Travel {
+            bytes: 5 << 30,
+            chunks_read: 3,
+            bytes_read: 3 << 20,
+            chunks_added: 4,
+            bytes_added: 4 << 20,
+            bytes_stored: 1 << 20,
+            bytes_skipped: (5 << 30) - (3 << 20),
+            directories_taken_over: 1,
+        };
         let copied = Copied {
             source: id(0xaa),
             snapshot: Some(id(0xbb)),
@@ -179,7 +191,10 @@ mod tests {
     fn the_text_counts_what_travelled_and_steers_no_terminal() {
         let view = CopyView::new(report());
         let text = view.text();
-        assert!(text.contains("read       3.00 MiB in 3 chunks\nadded      4.00 MiB in 4 chunks, stored as 1.00 MiB"), "{text}");
+        assert!(
+            text.contains("read       3.00 MiB in 3 chunks\nadded      4.00 MiB in 4 chunks, stored as 1.00 MiB"),
+            "{text}"
+        );
         assert!(text.contains("copied 1 snapshot; 1 were there already\n1 snapshot could not be copied"), "{text}");
         let failures: Vec<String> = view.failures().collect();
         assert_eq!(failures, ["snapshots/cc was not copied: /a\\x1bb: packs/dd is damaged"]);

@@ -198,7 +198,10 @@ mod tests {
         let (old, new) = (file(2048), file(1024));
         let difference = Difference { content: true, mode: true, ..Difference::default() };
         let changed = Change::Changed { before: &old, after: &new, difference };
-        assert_eq!(ChangeView::new(b"data", b"a\x1b\n", &changed).line(), "MU   /data/a\\x1b\\n  (2.00 KiB to 1.00 KiB)");
+        assert_eq!(
+            ChangeView::new(b"data", b"a\x1b\n", &changed).line(),
+            "MU   /data/a\\x1b\\n  (2.00 KiB to 1.00 KiB)"
+        );
         assert_eq!(ChangeView::new(b"", b"x", &Change::Added(&new)).line(), "+    /x  (1.00 KiB)");
         let folder = Entry { kind: EntryKind::Directory, size: 0, ..file(0) };
         assert_eq!(ChangeView::new(b"", b"x", &Change::Removed(&folder)).line(), "-    /x/");

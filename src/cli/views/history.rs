@@ -88,7 +88,8 @@ impl EventView {
         match &self.now {
             Some(now) if now.kind == kind_word(EntryKind::File) => match self.size_before {
                 Some(before) if before != now.size => {
-                    let (sign, by) = if now.size > before { ('+', now.size - before) } else { ('-', before - now.size) };
+                    let (sign, by) =
+                        if now.size > before { ('+', now.size - before) } else { ('-', before - now.size) };
                     format!("{} ({sign}{})", ByteCount(now.size), ByteCount(by))
                 }
                 _ => ByteCount(now.size).to_string(),

@@ -3,6 +3,8 @@
 pub mod entry;
 pub mod node;
 pub mod reader;
+#[cfg(test)]
+pub mod testing;
 pub mod writer;
 
 pub use entry::{Entry, EntryKind, Extent, FileContent, HardLink, Owner, XattrPair};

@@ -216,11 +216,7 @@ impl<'a> Job<'a> {
     }
 
     /// The index, for a session that has begun.
-    pub fn index(
-        repository: &Repository,
-        session: &Session<'_>,
-        context: Context<'_>,
-    ) -> Result<Index, VaultError> {
+    pub fn index(repository: &Repository, session: &Session<'_>, context: Context<'_>) -> Result<Index, VaultError> {
         let Context { progress, cancel, folders } = context;
         progress.on(Event::Phase { phase: Phase::Index, total: None });
         let mut options = IndexOptions::new(&folders.cache);

@@ -123,7 +123,9 @@ mod tests {
     #[test]
     fn the_neighbour_is_the_last_one_before_or_else_the_first_behind_and_never_of_another_node() {
         let mut inventory = Inventory::default();
-        [held(1, 1, 10), held(2, 1, 20), held(3, 2, 15), held(4, 1, 30)].map(|held| inventory.add(held));
+        for held in [held(1, 1, 10), held(2, 1, 20), held(3, 2, 15), held(4, 1, 30)] {
+            inventory.add(held);
+        }
         assert_eq!(near(&inventory, 1, 25), Some(2));
         assert_eq!(near(&inventory, 1, 20), Some(2));
         assert_eq!(near(&inventory, 1, 5), Some(1));

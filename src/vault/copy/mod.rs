@@ -105,7 +105,8 @@ fn refuse_itself(source: &Repository, target: &Repository) -> Result<(), VaultEr
             source.id().short()
         ),
         hint: Some(
-            "make another one with `dssvault -r OTHER init --like THIS`; a copy of its files is not another one".to_owned(),
+            "make another one with `dssvault -r OTHER init --like THIS`; a copy of its files is not another one"
+                .to_owned(),
         ),
     })
 }

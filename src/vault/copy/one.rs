@@ -63,8 +63,7 @@ impl Copier<'_> {
         let base = self.base(held);
         let target = self.target.repository;
         let sealer = Job::sealer(target).map_err(Halt::stop)?;
-        let start =
-            SessionStart { node: held.node, parent: base.as_ref().map(|base| base.there), host: host_name() };
+        let start = SessionStart { node: held.node, parent: base.as_ref().map(|base| base.there), host: host_name() };
         let session = Session::begin(target, &sealer, start).map_err(Halt::stop)?;
         match self.work(held, manifest, base, &session, &sealer, memo) {
             Ok(copied) => Ok(copied),

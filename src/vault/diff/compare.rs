@@ -25,9 +25,9 @@ pub struct Difference {
 }
 
 impl Difference {
-    /// Whether it is of another mode, owner, or attributes.
+    /// Whether it is of another mode, owner, or attributes. What is of another type has its own.
     pub fn is_metadata(&self) -> bool {
-        self.mode || self.owner || self.attributes
+        !self.kind && (self.mode || self.owner || self.attributes)
     }
 
     /// Whether only the time differs.
@@ -164,7 +164,8 @@ mod tests {
         assert_eq!(letters(&before, &newer), "U");
         assert_eq!(letters(&before, &Entry { size: 1, ..newer.clone() }), "M");
         assert_eq!(letters(&before, &Entry { size: 1, mode: 0o600, ..newer }), "MU");
-        let link = Entry { kind: EntryKind::Symlink, target: Some(b"x".to_vec()), content: None, size: 0, ..before.clone() };
+        let link =
+            Entry { kind: EntryKind::Symlink, target: Some(b"x".to_vec()), content: None, size: 0, ..before.clone() };
         assert_eq!(letters(&before, &link), "T");
         assert_eq!(letters(&link, &Entry { target: Some(b"y".to_vec()), ..link.clone() }), "M");
     }

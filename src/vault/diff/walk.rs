@@ -131,3 +131,63 @@ fn descend<'s>(
     stack.push(Level { path: path.len(), before: Half::new(source, before), after: Half::new(source, after) });
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::cancel::Cancel;
+    use crate::base::progress::Silent;
+    use crate::repo::tree::testing::{MemoryTrees, file, folder};
+    use crate::vault::context::Folders;
+
+    fn walked(trees: &MemoryTrees, before: ChunkId, after: ChunkId) -> Vec<String> {
+        let folders = Folders { cache: "unused".into(), state: "unused".into() };
+        let cancel = Cancel::default();
+        let context = Context { progress: &Silent, cancel: &cancel, folders: &folders };
+        let mut found = Vec::new();
+        let mut visit = |path: &[u8], change: Change<'_>| {
+            let sign = match change {
+                Change::Added(_) => '+',
+                Change::Removed(_) => '-',
+                Change::Changed { .. } => 'M',
+            };
+            found.push(format!("{sign} {}", String::from_utf8_lossy(path)));
+            Ok(())
+        };
+        run(trees, Some(before), Some(after), context, &mut visit).unwrap();
+        found
+    }
+
+    #[test]
+    fn a_directory_that_is_the_same_on_both_sides_is_not_read() {
+        let trees = MemoryTrees::default();
+        let many: Vec<Entry> = (0..1000).map(|number| file(&format!("{number:04}"), 1)).collect();
+        let same = trees.directory(&many);
+        let (one, other) = (trees.directory(&[file("x", 1)]), trees.directory(&[file("x", 2)]));
+        let before = trees.directory(&[folder("a", same), folder("b", one)]);
+        let after = trees.directory(&[folder("a", same), folder("b", other)]);
+        trees.lose(&same);
+        assert_eq!(walked(&trees, before, after), ["M b/x"]);
+        assert_eq!(trees.fetched.get(), 4);
+        assert_eq!(walked(&trees, before, before), [""; 0]);
+        assert_eq!(trees.fetched.get(), 4);
+    }
+
+    #[test]
+    fn what_is_let_go_of_in_deep_and_wide_trees_is_read_again_where_it_was_left() {
+        let trees = MemoryTrees::default();
+        let level = |below: Option<ChunkId>, chunk| {
+            let mut entries: Vec<Entry> = (0..900).map(|number| file(&format!("{number:04}"), 1)).collect();
+            entries.insert(10, below.map_or(file("0009-leaf", chunk), |below| folder("0009-way", below)));
+            entries.push(file("last", chunk));
+            trees.directory(&entries)
+        };
+        let nested = |chunk| (0..40).fold(None, |below, _| Some(level(below, chunk))).unwrap();
+        let found = walked(&trees, nested(1), nested(2));
+        let mut expected: Vec<String> = (0..40).map(|depth| format!("M {}last", "0009-way/".repeat(depth))).collect();
+        expected.push(format!("M {}0009-leaf", "0009-way/".repeat(39)));
+        expected.sort_by_key(|path| std::cmp::Reverse(path.len()));
+        assert_eq!(found.len(), expected.len());
+        assert_eq!(found, expected);
+    }
+}

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use crate::base::cancel::Cancel;
 use crate::base::id::ChunkId;
 use crate::repo::RepoError;
-use crate::repo::tree::{Entry, EntryKind};
 use crate::repo::tree::reader::{Entries, TREE_DEPTH_MAX, TreeSource};
+use crate::repo::tree::{Entry, EntryKind};
 use crate::sys::pattern::PatternSet;
 use crate::vault::VaultError;
 use crate::vault::find::memory::{Fruit, Item, Key, Memory};
@@ -182,4 +182,76 @@ fn push_name(path: &mut Vec<u8>, name: &[u8]) {
         path.push(b'/');
     }
     path.extend_from_slice(name);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::repo::tree::testing::{MemoryTrees, file, folder};
+
+    /// What is found in one root after the other, with one memory.
+    fn found(trees: &MemoryTrees, pattern: &str, roots: &[ChunkId]) -> Vec<Vec<String>> {
+        let patterns = [pattern.to_owned()];
+        let (set, mut memory) = (PatternSet::new(&patterns).unwrap(), Memory::new(&patterns));
+        let cancel = Cancel::default();
+        let mut look = |root: &ChunkId| {
+            let mut paths = Vec::new();
+            let mut tell = |path: &[u8], _: &Entry| {
+                paths.push(String::from_utf8_lossy(path).into_owned());
+                Ok(())
+            };
+            let mut search =
+                Search { source: trees, patterns: &set, memory: &mut memory, cancel: &cancel, trees_read: 0 };
+            assert!(search.run(*root, &mut tell).unwrap().is_empty());
+            paths
+        };
+        roots.iter().map(&mut look).collect()
+    }
+
+    #[test]
+    fn what_was_found_once_is_told_again_without_reading() {
+        let trees = MemoryTrees::default();
+        let deep = trees.directory(&[file("no", 1), file("yes", 1)]);
+        let empty = trees.directory(&[file("no", 1)]);
+        let middle = trees.directory(&[folder("a", empty), folder("b", deep), file("yes", 2), folder("z", empty)]);
+        let one = trees.directory(&[folder("x", middle)]);
+        let other = trees.directory(&[folder("x", middle), file("yes", 3)]);
+        let expected = vec!["x/b/yes", "x/yes"];
+        let all = found(&trees, "yes", &[one, one, other]);
+        assert_eq!(all, [expected.clone(), expected.clone(), [expected, vec!["yes"]].concat()]);
+        // `a` and `z` are one directory: root, middle, empty, deep; the same root again; another root.
+        assert_eq!(trees.fetched.get(), 5);
+    }
+
+    #[test]
+    fn what_there_is_no_room_for_is_read_again_and_nothing_is_missed() {
+        let trees = MemoryTrees::default();
+        let many: Vec<Entry> = (0..1000).map(|number| file(&format!("{number:04}"), 1)).collect();
+        let leaf = |extra: &str| {
+            let mut entries = many.clone();
+            entries.push(file(extra, 1));
+            trees.directory(&entries)
+        };
+        let folders: Vec<Entry> =
+            (0..250).map(|number| folder(&format!("{number:03}"), leaf(&format!("x{number}")))).collect();
+        let root = trees.directory(&folders);
+        let all = found(&trees, "*", &[root, root]);
+        assert_eq!(all[0].len(), 250 + 250 * 1001);
+        assert_eq!(all[0], all[1]);
+    }
+
+    #[test]
+    fn what_is_let_go_of_in_deep_and_wide_trees_is_read_again_where_it_was_left() {
+        let trees = MemoryTrees::default();
+        let level = |below: Option<ChunkId>| {
+            let mut entries: Vec<Entry> = (0..900).map(|number| file(&format!("{number:04}"), 1)).collect();
+            entries.insert(10, below.map_or(file("0009-leaf", 1), |below| folder("0009-way", below)));
+            entries.push(file("last", 1));
+            trees.directory(&entries)
+        };
+        let root = (0..40).fold(None, |below, _| Some(level(below))).unwrap();
+        let [paths] = found(&trees, "last", &[root]).try_into().unwrap();
+        let expected: Vec<String> = (0..40).rev().map(|depth| format!("{}last", "0009-way/".repeat(depth))).collect();
+        assert_eq!(paths, expected);
+    }
 }
