@@ -44,8 +44,19 @@ pub struct Founding {
 /// Makes a repository in an empty store: secrets, an owner slot for the password, a recovery slot if asked for,
 /// the configuration, and the first journal entry. The configuration decides: without it there is no repository,
 /// so that an interrupted `init` can be run again, and of two at once one wins. Slots that an earlier try left
-/// behind are of another owner and never tried. `like` is as for [`found_like`].
+/// behind are of another owner and never tried.
 pub fn create(
+    storage: Arc<dyn Storage>,
+    create: CreateMethod,
+    password: &Credential,
+    with_recovery: bool,
+    seams: &Seams,
+) -> Result<Created, VaultError> {
+    create_like(storage, create, password, with_recovery, None, seams)
+}
+
+/// The same for a repository that is to be like another one, if one is given; see [`found_like`].
+pub fn create_like(
     storage: Arc<dyn Storage>,
     create: CreateMethod,
     password: &Credential,

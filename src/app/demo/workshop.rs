@@ -53,7 +53,7 @@ impl Workshop {
         };
         let password = password();
         let (store, create) = location.new_store(None)?;
-        init::create(store, create, &password, false, None, &open::system_seams())?;
+        init::create(store, create, &password, false, &open::system_seams())?;
         let roots = FolderRoots { cache: folder.path().join("cache"), state: folder.path().join("state") };
         let opened = open::open(&location, &password, &roots)?;
         Ok(Self { opened, folder })

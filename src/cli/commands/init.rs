@@ -80,7 +80,7 @@ pub fn run(args: Args, session: &Session) -> Result<Outcome, CliError> {
     let group = args.group.as_deref().map(group_number).transpose()?;
     let (store, create) = location.new_store(group)?;
     let with_recovery = !matches!(recovery, Recovery::Nowhere);
-    let created = init::create(
+    let created = init::create_like(
         store,
         create,
         &password,
