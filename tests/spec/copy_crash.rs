@@ -1,9 +1,9 @@
 //! A copy that is cut at its nth call to the target, for every n, loses nothing and claims nothing; the next run goes
 //! on, and everything is there and sound.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
+use dssvault::base::id::ChunkId;
 use dssvault::storage::Storage;
 use dssvault::storage::testing::{Fault, Faulty};
 use dssvault::vault::copy::CopyOptions;
@@ -13,13 +13,13 @@ use crate::machine::noise;
 
 struct Scene {
     office: Office,
-    /// The source as it was at each backup.
-    plain: Vec<PathBuf>,
+    /// The roots of the two snapshots in a copy that nothing disturbed, and from which everything comes back.
+    roots: Vec<ChunkId>,
 }
 
 impl Scene {
     fn new(kinship: Kinship) -> Self {
-        let office = Office::new(kinship);
+        let mut office = Office::new(kinship);
         office.write("config/a.json", b"{\"a\": 1}\n");
         office.write("data/large.bin", &noise(1, 200_000));
         let mut plain = vec![office.machine.copy_source("plain-0")];
@@ -28,7 +28,14 @@ impl Scene {
         office.write("data/new.bin", &noise(2, 100_000));
         plain.push(office.machine.copy_source("plain-1"));
         office.back_up();
-        Self { office, plain }
+        let empty = office.away.fork();
+        office.copy();
+        let copies = office.copies();
+        for (copy, plain) in copies.iter().zip(&plain) {
+            assert_eq!(office.misses(&copy.manifest, plain), Vec::<String>::new());
+        }
+        office.away = empty;
+        Self { office, roots: copies.into_iter().map(|copy| copy.manifest.root).collect() }
     }
 
     /// Copies through the fault, then without. Whether the fault struck.
@@ -47,14 +54,11 @@ impl Scene {
         let rerun = self.office.copy_between(&home, &shared(&inner), folders, &CopyOptions::default()).unwrap();
 
         assert_eq!(rerun.copied.len() + rerun.present.len(), 2, "{fault:?}");
-        let kept = std::mem::replace(&mut self.office.away, inner);
-        let copies = self.office.copies();
-        assert_eq!(copies.len(), 2, "{fault:?}: a snapshot was copied twice, or not at all");
-        for (copy, plain) in copies.iter().zip(&self.plain) {
-            assert_eq!(self.office.misses(&copy.manifest, plain), Vec::<String>::new(), "{fault:?}");
-        }
+        let empty = std::mem::replace(&mut self.office.away, inner);
+        let roots: Vec<ChunkId> = self.office.copies().into_iter().map(|copy| copy.manifest.root).collect();
+        assert_eq!(roots, self.roots, "{fault:?}: a snapshot was copied twice, or not at all, or otherwise");
         assert_eq!(self.office.findings(), Vec::<String>::new(), "{fault:?}");
-        self.office.away = kept;
+        self.office.away = empty;
         faulty.has_struck()
     }
 
