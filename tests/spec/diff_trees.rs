@@ -118,22 +118,6 @@ fn small_files_that_were_packed_anew_with_other_neighbours_are_the_same() {
 }
 
 #[test]
-fn what_is_the_same_tree_is_not_read() {
-    let vault = Vault::new(5);
-    for folder in 0..40 {
-        (0..20).for_each(|number| vault.write(&format!("{folder:02}/{number:02}"), b"content"));
-    }
-    let before = vault.backup();
-    vault.write("07/extra", b"new");
-    let after = vault.backup();
-    let (found, _) = differences(&vault, before, after);
-    assert_eq!(found, expect(&[("07/extra", "+")]));
-    // Every tree of the first snapshot but the one that changed may be gone: nobody looks.
-    let (found, tally) = compared(&vault, (before, b"08"), (after, b"08")).unwrap();
-    assert!(found.is_empty() && tally.is_empty());
-}
-
-#[test]
 fn a_path_narrows_what_is_compared_and_may_differ_on_both_sides() {
     let vault = Vault::new(5);
     vault.write("a/one", b"1");

@@ -108,6 +108,7 @@ mod layers;
 mod model_protocol;
 mod node_backup;
 mod node_cycle;
+mod node_diff;
 mod node_inside;
 mod node_jobs;
 mod node_leftover;

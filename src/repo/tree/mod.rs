@@ -1,5 +1,6 @@
 //! Directories as stored: entries, the nodes that hold them, and walking them (`docs/format.md`, "Trees").
 
+pub mod content;
 pub mod entry;
 pub mod node;
 pub mod reader;

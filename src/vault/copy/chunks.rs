@@ -9,8 +9,9 @@ use crate::repo::RepoError;
 use crate::repo::chunks::ChunkReader;
 use crate::repo::secrets::{Content, IdDomain, IdOwner};
 use crate::repo::tree::FileContent;
+use crate::repo::tree::content::ContentWriter;
 use crate::repo::tree::reader::for_each_id;
-use crate::repo::tree::writer::{TreeSink, file_content};
+use crate::repo::tree::writer::TreeSink;
 use crate::vault::VaultError;
 use crate::vault::backup::store::{ChunkStore, Filler, Lane};
 use crate::vault::copy::halt::Halt;
@@ -85,12 +86,12 @@ impl<'c> Porter<'c> {
 
     /// Carries the content of a file over; gives it under the names of the target.
     pub fn content(&mut self, content: &FileContent, sink: &mut dyn TreeSink) -> Result<FileContent, Halt> {
-        let (source, mut ids) = (self.source, Vec::new());
+        let (source, mut writer) = (self.source, ContentWriter::default());
         for_each_id::<Halt>(source, content, &mut |id| {
-            ids.push(self.chunk(id)?);
-            Ok(())
+            let name = self.chunk(id)?;
+            writer.push(name, sink).map_err(Halt::stop)
         })?;
-        let made = file_content(ids, sink).map_err(Halt::stop)?;
+        let made = writer.finish(sink).map_err(Halt::stop)?;
         let FileContent { extents, node_domain, fragment, .. } = content.clone();
         Ok(FileContent { extents, node_domain, fragment, ..made })
     }
@@ -147,5 +148,5 @@ fn lane_of(domain: IdDomain) -> Option<Lane> {
 }
 
 fn other_domain(id: &ChunkId) -> Halt {
-    Halt::Source { path: None, cause: format!("chunk {id} is no data of this node") }
+    Halt::source(format!("chunk {id} is no data of this node"))
 }

@@ -15,10 +15,11 @@ mod tree;
 use std::time::Instant;
 
 use crate::repo::Repository;
+use crate::repo::index::Index;
 use crate::vault::browse::{self, Filter};
 use crate::vault::copy::chunks::Memo;
 use crate::vault::copy::halt::Halt;
-use crate::vault::copy::inventory::Inventory;
+use crate::vault::copy::inventory::{Held, Inventory};
 use crate::vault::copy::one::Copier;
 use crate::vault::{Context, VaultError};
 
@@ -55,42 +56,74 @@ pub fn run(
     let started = Instant::now();
     refuse_itself(source.repository, target.repository)?;
     let here = Inventory::read(source.repository, &options.filter)?;
-    let mut there = Inventory::read(target.repository, &Filter::default())?;
+    let there = Inventory::read(target.repository, &Filter::default())?;
     let wanted = select::wanted(source.repository, &here, options)?;
     let mut report = CopyReport::new(Likeness::of(source.repository, target.repository), options.dry_run);
     if options.snapshots.is_empty() {
         report.failed.extend(here.unreadable.iter().map(Failed::unreadable));
     }
     report.unreadable_there = there.unreadable.len();
-    let index = if options.dry_run { None } else { Some(browse::open_index(source.repository, source.context)?) };
-    let mut memo = Memo::default();
-    let mut first = true;
+    let mut run = Run { source, target, here, there, index: None, memo: Memo::default(), begun: false };
     for held in wanted {
         if source.context.cancel.is_requested() {
             return Err(VaultError::Interrupted);
         }
-        if let Some(copy) = there.copy_of(&held.origin) {
+        if let Some(copy) = run.there.copy_of(&held.origin) {
             report.present.push(Present { source: held.id, snapshot: copy.id, forgotten: copy.forgotten });
             continue;
         }
-        let Some(index) = &index else {
+        if options.dry_run {
             report.copied.push(Copied::planned(&held));
             continue;
-        };
-        let copier = Copier { source, target, index, here: &here, there: &there, look_for_orphans: first };
-        first = false;
-        match copier.copy(&held, &mut memo) {
+        }
+        match run.copy(&held) {
             Ok(copied) => {
-                there.add(copied.arrived(&held));
+                run.there.add(copied.arrived(&held));
                 tell(&copied);
                 report.copied.push(copied);
             }
-            Err(Halt::Source { path, cause }) => report.failed.push(Failed::of(&held, path, cause)),
+            Err(Halt::Source { path, cause, .. }) => report.failed.push(Failed::of(&held, path, cause)),
             Err(Halt::Stop(error)) => return Err(*error),
         }
     }
     report.seconds = started.elapsed().as_secs_f64();
     Ok(report)
+}
+
+/// What the snapshots of one run share.
+struct Run<'a> {
+    source: End<'a>,
+    target: End<'a>,
+    here: Inventory,
+    there: Inventory,
+    /// The source's, read when it is first needed.
+    index: Option<Index>,
+    memo: Memo,
+    /// Whether a session of this run has begun.
+    begun: bool,
+}
+
+impl Run<'_> {
+    fn copy(&mut self, held: &Held) -> Result<Copied, Halt> {
+        match self.attempt(held) {
+            // Somebody may have moved it to another pack since the index was read (`docs/protocol.md`, "Readers").
+            Err(Halt::Source { missing: true, .. }) => {
+                self.index = None;
+                self.attempt(held)
+            }
+            outcome => outcome,
+        }
+    }
+
+    fn attempt(&mut self, held: &Held) -> Result<Copied, Halt> {
+        let Self { source, target, here, there, .. } = self;
+        let index = match &mut self.index {
+            Some(index) => index,
+            none => none.insert(browse::open_index(source.repository, source.context).map_err(Halt::stop)?),
+        };
+        let look_for_orphans = !std::mem::replace(&mut self.begun, true);
+        Copier { source: *source, target: *target, index, here, there, look_for_orphans }.copy(held, &mut self.memo)
+    }
 }
 
 fn refuse_itself(source: &Repository, target: &Repository) -> Result<(), VaultError> {

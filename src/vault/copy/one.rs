@@ -175,9 +175,7 @@ fn load(repository: &Repository, id: &SnapshotId) -> Result<Manifest, Halt> {
     }
     match record {
         SnapshotRecord::Committed(manifest) => Ok(*manifest),
-        SnapshotRecord::Aborted(why) => {
-            Err(Halt::Source { path: None, cause: format!("{name} was ended without a snapshot: {why}") })
-        }
+        SnapshotRecord::Aborted(why) => Err(Halt::source(format!("{name} was ended without a snapshot: {why}"))),
     }
 }
 

@@ -161,7 +161,7 @@ impl<'c> TreeCopy<'c> {
 fn deepen<'c>(stack: &mut Vec<Level<'c>>, below: Level<'c>, path: &[u8]) -> Result<(), Halt> {
     if stack.len() >= TREE_DEPTH_MAX {
         let cause = format!("directories are nested deeper than {TREE_DEPTH_MAX}");
-        return Err(Halt::Source { path: Some(path.to_vec()), cause });
+        return Err(Halt::source(cause).at(path));
     }
     let held = |level: &Level<'_>| level.entries.held() + level.before.as_ref().map_or(0, Pair::held);
     if stack.iter().map(held).sum::<usize>() > HELD_MAX {
