@@ -22,7 +22,7 @@ Examples:
       --recovery-key-file /root/vault.words
       for scripts; move the words to a safe place afterwards
   DSSVAULT_PASSWORD=... dssvault -r /srv/vault init --no-recovery-key
-  dssvault -r /mnt/offsite init --like /srv/vault --like-password-file /root/vault.pw \
+  dssvault -r /mnt/offsite init --like /srv/vault --like-password-file /root/vault.pw \\
       --password-file /root/offsite.pw --recovery-key-file /root/offsite.words
       a second repository for `copy --to /mnt/offsite`, with keys of its own
 
