@@ -175,7 +175,7 @@ pub struct Manifest {
     #[n(19)]
     pub databases: Option<Vec<DatabaseRecord>>,
     /// The snapshot it is a copy of; `None` for one that was made here.
-    #[n(20)]
+    #[n(21)]
     pub origin: Option<Origin>,
 }
 
