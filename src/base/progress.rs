@@ -26,6 +26,10 @@ pub enum Phase {
     Data,
     /// Hashing objects without a key.
     Storage,
+    /// Writing what is left of packs into new ones.
+    Repack,
+    /// Reading back the copies that are kept.
+    Copies,
 }
 
 /// One thing that happened.

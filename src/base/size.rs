@@ -1,6 +1,7 @@
 //! Byte counts for people: IEC units, three significant digits.
 
 use std::fmt;
+use std::str::FromStr;
 
 /// A number of bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, serde::Serialize)]
@@ -24,6 +25,20 @@ impl fmt::Display for ByteCount {
     }
 }
 
+/// Text that is no size.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no size; write bytes, or a number with K, M, G or T (of 1024): `500M`, `1.5T`")]
+pub struct BadSize(String);
+
+/// `500M`, `1.5 GiB`, `1024`: units are of 1024, as for the peers of this program.
+impl FromStr for ByteCount {
+    type Err = BadSize;
+
+    fn from_str(text: &str) -> Result<Self, BadSize> {
+        parse_size::Config::new().with_binary().parse_size(text).map(Self).map_err(|_| BadSize(text.to_owned()))
+    }
+}
+
 impl std::ops::AddAssign<u64> for ByteCount {
     /// Saturates: sizes claimed by a damaged archive must not stop whoever adds them up.
     fn add_assign(&mut self, bytes: u64) {
@@ -34,6 +49,18 @@ impl std::ops::AddAssign<u64> for ByteCount {
 #[cfg(test)]
 mod tests {
     use super::ByteCount;
+
+    #[test]
+    fn sizes_are_read_with_units_of_1024() {
+        let read = |text: &str| text.parse::<ByteCount>().map(|size| size.0).ok();
+        assert_eq!(read("1024"), Some(1024));
+        assert_eq!(read("500M"), Some(500 << 20));
+        assert_eq!(read("2g"), Some(2 << 30));
+        assert_eq!(read("1.5 GiB"), Some(3 << 29));
+        for bad in ["", "G", "-1", "5X", "five"] {
+            assert_eq!(read(bad), None, "{bad}");
+        }
+    }
 
     #[test]
     fn sizes_read_in_iec_units_with_three_digits() {

@@ -7,7 +7,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::cli::commands::{
     backup, check, completions, copy, demo, diff, drill_database, dump, export, find, forget, history, import_tar,
-    init, inspect, key, ls, man, pin, restore, resume, snapshots, stats, undelete,
+    init, inspect, key, ls, man, optimize, pin, prune, restore, resume, snapshots, stats, undelete,
 };
 use crate::cli::environment;
 use crate::cli::error::CliError;
@@ -109,6 +109,10 @@ pub enum Command {
     Pin(pin::Args),
     /// Take the pin off a snapshot
     Unpin(pin::UnpinArgs),
+    /// Free the space of forgotten snapshots
+    Prune(prune::Args),
+    /// Merge small index segments
+    Optimize(optimize::Args),
     /// Copy snapshots into a second repository
     Copy(Box<copy::Args>),
     /// Verify that everything needed is there and undamaged
@@ -153,6 +157,8 @@ impl Command {
             Self::Undelete(args) => undelete::run(args, session),
             Self::Pin(args) => pin::run(args, session),
             Self::Unpin(args) => pin::run_unpin(args, session),
+            Self::Prune(args) => prune::run(args, session),
+            Self::Optimize(args) => optimize::run(args, session),
             Self::Copy(args) => copy::run(*args, session),
             Self::Check(args) => check::run(args, session),
             Self::Stats(args) => stats::run(args, session),

@@ -185,7 +185,7 @@ fn code_of_vault(error: &VaultError) -> u8 {
         VaultError::Guarded { .. } => REFUSED,
         VaultError::Interrupted | VaultError::Repo(RepoError::Interrupted) => INTERRUPTED,
         VaultError::Repo(_) | VaultError::Local { .. } | VaultError::NoSpace { .. } => FAILED,
-        VaultError::Command { .. } | VaultError::Archive { .. } => FAILED,
+        VaultError::Command { .. } | VaultError::Archive { .. } | VaultError::Undecided { .. } => FAILED,
     }
 }
 

@@ -318,6 +318,8 @@ fn word(phase: Phase) -> &'static str {
         Phase::Structure => "structure",
         Phase::Data => "data",
         Phase::Storage => "storage",
+        Phase::Repack => "repack",
+        Phase::Copies => "copies",
     }
 }
 

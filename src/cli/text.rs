@@ -8,10 +8,11 @@ use std::time::Duration;
 use crate::base::signs::steers;
 use crate::repo::tree::{Entry, EntryKind};
 
-/// A time as `90s`, `15m` or `1h30m`, from the command line.
+/// A time as `90s`, `15m`, `1h30m` or `7d` (a day has 24 hours), from the command line.
 pub fn span(text: &str) -> Result<Duration, String> {
-    let parsed: jiff::SignedDuration = text.parse().map_err(|error: jiff::Error| error.to_string())?;
-    Duration::try_from(parsed).map_err(|_| "it must not be negative".to_owned())
+    let parsed: jiff::Span = text.parse().map_err(|error: jiff::Error| error.to_string())?;
+    let exact = parsed.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).map_err(|error| error.to_string())?;
+    Duration::try_from(exact).map_err(|_| "it must not be negative".to_owned())
 }
 
 /// Bytes as text in which nothing can steer a terminal: control characters, lone bytes and the backslash that

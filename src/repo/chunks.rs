@@ -110,7 +110,7 @@ impl<'a> ChunkReader<'a> {
         if let Some((_, block)) = self.lock().blocks.iter().find(|(kept, _)| *kept == key) {
             return Ok(Arc::clone(block));
         }
-        let block = Arc::new(self.fetch(place, pack)?);
+        let block = Arc::new(self.fetch(place.pack, place.block, pack)?);
         let mut memory = self.lock();
         if memory.blocks.len() < BLOCKS_KEPT {
             memory.blocks.push((key, Arc::clone(&block)));
@@ -122,18 +122,25 @@ impl<'a> ChunkReader<'a> {
         Ok(block)
     }
 
-    fn fetch(&self, place: ChunkPlace, pack: &PackPlace) -> Result<Vec<u8>, RepoError> {
+    /// The plaintext of a block, which is not remembered: for those who read each once. Only the hash of a chunk tells
+    /// whether it is the right one.
+    pub fn block_once(&self, number: u32, slot: u32) -> Result<Vec<u8>, RepoError> {
+        let pack = self.index.pack(number)?;
+        self.fetch(number, slot, &pack)
+    }
+
+    fn fetch(&self, number: u32, slot: u32, pack: &PackPlace) -> Result<Vec<u8>, RepoError> {
         let name = reader::name(pack.id);
         let block = pack
             .blocks
-            .get(place.block as usize)
+            .get(slot as usize)
             .ok_or_else(|| RepoError::damaged(&name, "the index names a block it does not have"))?;
-        let cipher = self.cipher(place.pack, pack)?;
+        let cipher = self.cipher(number, pack)?;
         let stored = self.repository.storage.get_range(&name, block.offset, block.stored_bytes as usize)?;
         let mut out = Vec::new();
         let mut inflater = Inflater::new()
             .map_err(|error| RepoError::damaged(&name, format_args!("no memory to expand it: {error}")))?;
-        let opened = reader::Opening { name: &name, cipher: &cipher, slot: place.block };
+        let opened = reader::Opening { name: &name, cipher: &cipher, slot };
         opened.block(block.codec, block.raw_bytes, stored, &mut inflater, &mut out)?;
         Ok(out)
     }

@@ -177,55 +177,93 @@ impl<'a> Session<'a> {
         let links = plain::encode_body(&known[..known.len().min(LINKS_MAX)].to_vec());
         let record = SnapshotRecord::Committed(Box::new(manifest));
         match self.end(&record, links)? {
-            SnapshotRecord::Committed(_) => Ok(self.snapshot),
-            SnapshotRecord::Aborted(_) => Err(RepoError::Fenced { session: self.id() }),
+            SnapshotRecord::Committed(_) if !self.is_closed()? => Ok(self.snapshot),
+            _ => Err(RepoError::Fenced { session: self.id() }),
         }
+    }
+
+    /// Whether the journal closed this session without a snapshot. Then the name was free only because the record
+    /// that took it had done its work and was removed, and nobody will ever count what was put there (W6).
+    fn is_closed(&self) -> Result<bool, RepoError> {
+        Ok(self.repository.journal().follow_up(self.journal.clone())?.is_void(&self.snapshot))
     }
 
     /// Gives up, with a reason for people. From then on nobody can commit under this session's name.
     pub fn abandon(&self, reason: &str) -> Result<Abandoned, RepoError> {
         let record = SnapshotRecord::Aborted(reason.to_owned());
         Ok(match self.end(&record, plain::encode_body(&Vec::<SnapshotLink>::new()))? {
-            SnapshotRecord::Committed(_) => Abandoned::Committed(self.snapshot),
-            SnapshotRecord::Aborted(_) => Abandoned::Ended,
+            SnapshotRecord::Committed(_) if !self.is_closed()? => Abandoned::Committed(self.snapshot),
+            _ => Abandoned::Ended,
         })
     }
 
-    /// Puts a record under the reserved name and gives the one that stands there: ours, or what was faster.
     fn end(&self, record: &SnapshotRecord, links: Vec<u8>) -> Result<SnapshotRecord, RepoError> {
-        let name = ObjectName::of(ObjectKind::Snapshot, self.snapshot);
-        let stored = self.seal(&name, links, &plain::encode_body(record))?;
-        if self.repository.storage.put(&name, &stored)? == Published::Created {
-            return Ok(record.clone());
-        }
-        let there = self.repository.storage.get(&name, object_bytes_max(ObjectKind::Snapshot))?;
-        if there == stored {
-            return Ok(record.clone());
-        }
-        let found = read_record(self.repository, &name)?;
-        match &found {
-            // An earlier try of ours, sealed anew since.
-            SnapshotRecord::Committed(manifest) if manifest.session == self.id() => Ok(found),
-            SnapshotRecord::Aborted(_) => Ok(found),
-            SnapshotRecord::Committed(_) => Err(RepoError::damaged(&name, "another session committed under this name")),
-        }
+        end(self.repository, self.sealer, (self.id(), self.snapshot), record, links)
     }
 
     fn put_numbered(&self, number: u32, body: &[u8]) -> Result<(), RepoError> {
         let name = object_name(self.id(), number);
-        let stored = self.seal(&name, Vec::new(), body)?;
+        let stored = seal(self.repository, self.sealer, &name, Vec::new(), body)?;
         match self.repository.storage.put(&name, &stored)? {
             Published::Created => Ok(()),
             Published::AlreadyThere => Err(RepoError::damaged(&name, "another session uses this id")),
         }
     }
+}
 
-    fn seal(&self, name: &ObjectName, plain: Vec<u8>, body: &[u8]) -> Result<Vec<u8>, RepoError> {
-        let Repository { secrets, seams, .. } = self.repository;
-        sealed::encode(self.sealer, &secrets.signing(), &*seams.entropy, Target::Named(name), plain, body)
-            .map(|(_, stored)| stored)
-            .map_err(|fault| RepoError::Local { action: "seal", what: name.to_string(), why: fault.to_string() })
+/// Ends another session, if it has not ended: from then on it cannot commit. Only for owners, whose `sealer` it is.
+pub fn fence(
+    repository: &Repository,
+    sealer: &Sealer,
+    session: SessionId,
+    snapshot: SnapshotId,
+    reason: &str,
+) -> Result<Abandoned, RepoError> {
+    let record = SnapshotRecord::Aborted(reason.to_owned());
+    let links = plain::encode_body(&Vec::<SnapshotLink>::new());
+    Ok(match end(repository, sealer, (session, snapshot), &record, links)? {
+        SnapshotRecord::Committed(_) => Abandoned::Committed(snapshot),
+        SnapshotRecord::Aborted(_) => Abandoned::Ended,
+    })
+}
+
+/// Puts a record under a session's reserved name and gives the one that stands there: ours, or what was faster.
+fn end(
+    repository: &Repository,
+    sealer: &Sealer,
+    (session, snapshot): (SessionId, SnapshotId),
+    record: &SnapshotRecord,
+    links: Vec<u8>,
+) -> Result<SnapshotRecord, RepoError> {
+    let name = ObjectName::of(ObjectKind::Snapshot, snapshot);
+    let stored = seal(repository, sealer, &name, links, &plain::encode_body(record))?;
+    if repository.storage.put(&name, &stored)? == Published::Created {
+        return Ok(record.clone());
     }
+    let there = repository.storage.get(&name, object_bytes_max(ObjectKind::Snapshot))?;
+    if there == stored {
+        return Ok(record.clone());
+    }
+    let found = read_record(repository, &name)?;
+    match &found {
+        // An earlier try of its own, sealed anew since.
+        SnapshotRecord::Committed(manifest) if manifest.session == session => Ok(found),
+        SnapshotRecord::Aborted(_) => Ok(found),
+        SnapshotRecord::Committed(_) => Err(RepoError::damaged(&name, "another session committed under this name")),
+    }
+}
+
+fn seal(
+    repository: &Repository,
+    sealer: &Sealer,
+    name: &ObjectName,
+    plain: Vec<u8>,
+    body: &[u8],
+) -> Result<Vec<u8>, RepoError> {
+    let Repository { secrets, seams, .. } = repository;
+    sealed::encode(sealer, &secrets.signing(), &*seams.entropy, Target::Named(name), plain, body)
+        .map(|(_, stored)| stored)
+        .map_err(|fault| RepoError::Local { action: "seal", what: name.to_string(), why: fault.to_string() })
 }
 
 /// The name of a session's record (0) or lease (from 1).

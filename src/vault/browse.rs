@@ -13,7 +13,7 @@ use crate::repo::{RepoError, Repository};
 use crate::vault::{Context, VaultError};
 
 pub use list::Seen;
-pub use walk::{Located, below, locate, open_index, verdicts};
+pub use walk::{Located, below, locate, open_index};
 
 /// A committed snapshot.
 #[derive(Debug, Clone, serde::Serialize)]

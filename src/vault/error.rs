@@ -45,6 +45,14 @@ pub enum VaultError {
         /// What to do.
         hint: String,
     },
+    /// What may be deleted cannot be told, so nothing is.
+    #[error("{what}; nothing was deleted")]
+    Undecided {
+        /// Why.
+        what: String,
+        /// What to do.
+        hint: String,
+    },
     /// A command whose output was to be stored failed.
     #[error("`{command}` ended with {status}; nothing was committed")]
     Command {
@@ -91,7 +99,7 @@ impl Hint for VaultError {
             Self::Repo(cause) => cause.hint(),
             Self::NoSpace { .. } => Some("free some space there and run the command again".to_owned()),
             Self::Request { hint, .. } => hint.clone(),
-            Self::Guarded { hint, .. } => Some(hint.clone()),
+            Self::Guarded { hint, .. } | Self::Undecided { hint, .. } => Some(hint.clone()),
             Self::Command { .. } => Some("run the command by hand and mend what it says".to_owned()),
             Self::Archive { archive, .. } => Some(archive_hint(archive)),
             Self::Interrupted => Some("run the command again: it continues from what was stored".to_owned()),

@@ -129,25 +129,16 @@ fn write(
         return Err(VaultError::Interrupted);
     }
     let ended: Vec<SnapshotId> = dropped.iter().filter(|id| read.pins.contains_key(id)).copied().collect();
-    let mut head = read.head;
-    if !ended.is_empty() {
-        match append_at(repository, head, Entry::Unpin(ended))? {
-            Some(next) => head = next,
-            None => return Ok(false),
-        }
+    let (journal, clock) = (repository.journal(), &*repository.seams.clock);
+    let append = |state: &State, entry| journal.append_at(&repository.secrets, clock, state, entry);
+    let forget = Entry::Forget(dropped.to_vec());
+    if ended.is_empty() {
+        return Ok(append(read, forget)?.is_some());
     }
-    Ok(append_at(repository, head, Entry::Forget(dropped.to_vec()))?.is_some())
-}
-
-/// Writes an entry right behind number `head`, or nothing if there is another one already. Gives its number.
-fn append_at(repository: &Repository, head: u64, entry: Entry) -> Result<Option<u64>, VaultError> {
-    let mut there = false;
-    let decide = |state: &State| {
-        there = state.head != head;
-        Ok((!there).then(|| entry.clone()))
-    };
-    let state = repository.journal().append(&repository.secrets, &*repository.seams.clock, decide)?;
-    Ok((!there).then_some(state.head))
+    match append(read, Entry::Unpin(ended))? {
+        Some(state) => Ok(append(&state, forget)?.is_some()),
+        None => Ok(false),
+    }
 }
 
 /// Shows forgotten snapshots again: those whose id begins like that. Gives their ids.

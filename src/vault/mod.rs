@@ -15,8 +15,10 @@ pub mod history;
 pub mod init;
 pub mod keys;
 pub mod pins;
+pub mod prune;
 pub mod restore;
 pub mod retention;
+pub mod sealer;
 pub mod stats;
 
 pub use context::Context;

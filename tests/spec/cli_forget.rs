@@ -66,7 +66,7 @@ fn a_policy_explains_itself_line_by_line_and_is_applied() {
 
     let done = desk.run(&["forget", "-l", "3"]).expect_code(0);
     assert!(done.out.contains("forgot 3 snapshots, 3 kept"), "{}", done.out);
-    assert!(done.out.contains("`prune`, which this version does not have yet"), "{}", done.out);
+    assert!(done.out.contains("then `prune` frees the space"), "{}", done.out);
     assert_eq!(ids(&desk, &[]), all[3..]);
     assert_eq!(ids(&desk, &["--forgotten"]), all[..3]);
     let again = desk.run(&["forget", "-l", "3"]).expect_code(0);

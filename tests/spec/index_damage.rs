@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use dssvault::base::cancel::Cancel;
+use dssvault::base::object::ObjectKind;
 use dssvault::base::progress::Silent;
 use dssvault::base::random::{Entropy, SeededEntropy};
 use dssvault::repo::index::Index;
@@ -31,6 +32,7 @@ impl Scene {
         let (sealer, signing) = (scene.fixture.sealer(), scene.fixture.signing());
         for pack in 0..FOLDS {
             let packs = [(pack_id(pack), 1 << 20, table_of(pack, CHUNKS))];
+            scene.fixture.stand_in(&packs).unwrap();
             index.store(&scene.fixture.repository, &sealer, &signing, &packs).unwrap();
         }
         drop(index);
@@ -156,7 +158,7 @@ fn a_segment_damaged_together_with_the_cache_is_read_again_when_it_is_whole() {
     let index = scene.open();
     scene.files().iter().for_each(|file| overwrite(file));
     let before = scene.store.contents();
-    let segment = before.keys().next().unwrap();
+    let segment = before.keys().find(|name| name.kind() == ObjectKind::Index).unwrap();
     scene.store.replace(segment, &before[segment][1..]);
     let found =
         |index: &Index| (0..FOLDS).filter(|pack| index.contains(&chunk_id(pack << 32)).unwrap()).collect::<Vec<_>>();
@@ -253,6 +255,7 @@ fn two_indexes_at_once_both_fold_and_answer() {
     let (sealer, signing) = (scene.fixture.sealer(), scene.fixture.signing());
     for (index, pack) in [(&first, 50), (&second, 51)] {
         let packs = [(pack_id(pack), 1 << 20, table_of(pack, 100))];
+        scene.fixture.stand_in(&packs).unwrap();
         index.store(&scene.fixture.repository, &sealer, &signing, &packs).unwrap();
         assert!(index.contains(&chunk_id(pack << 32)).unwrap());
     }

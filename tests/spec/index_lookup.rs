@@ -10,7 +10,7 @@ use dssvault::base::object::{ObjectKind, ObjectName};
 use dssvault::base::progress::Silent;
 use dssvault::repo::RepoError;
 use dssvault::repo::index::testing::{Fixture, chunk_id, pack_id, table_of, table_with};
-use dssvault::repo::index::{Index, IndexOptions, ListedPack, PackVerdicts, Strictness, segment};
+use dssvault::repo::index::{Index, IndexOptions, ListedPack, Strictness, Verdicts, segment};
 use dssvault::repo::pack::writer::{OpenBlock, PackWriter};
 use dssvault::repo::pack::{BlockCodec, ChunkInfo};
 use dssvault::repo::secrets::{Content, IdDomain, IdOwner};
@@ -35,6 +35,7 @@ fn chunk(pack: u64, nth: u64) -> ChunkId {
 }
 
 fn store(index: &Index, fixture: &Fixture, packs: &[ListedPack]) {
+    fixture.stand_in(packs).unwrap();
     index.store(&fixture.repository, &fixture.sealer(), &fixture.signing(), packs).unwrap();
 }
 
@@ -141,9 +142,10 @@ fn a_pack_listed_twice_counts_once() {
 fn marked_packs_are_read_but_not_relied_on_and_doomed_ones_are_gone() {
     let (fixture, cache) = (Fixture::new(1), tempfile::tempdir().unwrap());
     store(&open(&fixture, cache.path()), &fixture, &[listed(1, 10), listed(2, 10), listed(3, 10)]);
-    let verdicts = PackVerdicts {
+    let verdicts = Verdicts {
         marked: [pack_id(1), pack_id(77)].into_iter().collect(),
         doomed: [pack_id(2)].into_iter().collect(),
+        ..Verdicts::default()
     };
     let options = IndexOptions { verdicts, ..IndexOptions::new(cache.path()) };
     let index = open_with(&fixture, options).unwrap();

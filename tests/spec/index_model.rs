@@ -73,6 +73,7 @@ proptest! {
                 Step::Store(chunks) | Step::StoreElsewhere(chunks) if chunks.is_empty() => {}
                 Step::Store(chunks) => {
                     let packs = [(pack_id(number), 64 << 20, table_with(&chunks))];
+                    fixture.stand_in(&packs).unwrap();
                     index.store(&fixture.repository, &sealer, &signing, &packs).unwrap();
                     for chunk in chunks {
                         model.entry(chunk).or_default().push(pack_id(number));

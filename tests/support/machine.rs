@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use dssvault::base::cancel::Cancel;
 use dssvault::base::clock::SystemClock;
@@ -11,6 +12,7 @@ use dssvault::base::id::SnapshotId;
 use dssvault::base::progress::Silent;
 use dssvault::base::random::SystemEntropy;
 use dssvault::repo::config::CreateMethod;
+use dssvault::repo::journal::{Entry, State};
 use dssvault::repo::keys::{Credential, SlotCosts};
 use dssvault::repo::repository::{Repository, Seams};
 use dssvault::repo::snapshot::{self, Manifest, SnapshotRecord};
@@ -20,6 +22,7 @@ use dssvault::vault::backup::{self, BackupOptions, BackupReport, Source};
 use dssvault::vault::check::{self, CheckReport, ReadData};
 use dssvault::vault::context::Folders;
 use dssvault::vault::init::{Founding, found};
+use dssvault::vault::prune::{self, PruneOptions, PruneReport, Unused};
 use dssvault::vault::restore::{self, RestoreOptions};
 use dssvault::vault::{Context, VaultError};
 use tempfile::TempDir;
@@ -85,6 +88,23 @@ impl Machine {
     pub fn check(&self, store: &Arc<dyn Storage>, folders: &Folders) -> Result<CheckReport, VaultError> {
         let context = Context { progress: &Silent, cancel: &self.cancel, folders };
         check::run(&self.open(store)?, ReadData::All, context)
+    }
+
+    pub fn prune(
+        &self,
+        store: &Arc<dyn Storage>,
+        folders: &Folders,
+        options: &PruneOptions,
+    ) -> Result<PruneReport, VaultError> {
+        let context = Context { progress: &Silent, cancel: &self.cancel, folders };
+        prune::run(&self.open(store)?, options, context)
+    }
+
+    /// Forgets one snapshot, whatever guards say.
+    pub fn forget(&self, store: &Arc<dyn Storage>, id: SnapshotId) {
+        let repository = self.open(store).unwrap();
+        let decide = |_: &State| Ok(Some(Entry::Forget(vec![id])));
+        repository.journal().append(&repository.secrets, &SystemClock, decide).unwrap();
     }
 
     /// A repository on disk, in a place of this machine.
@@ -185,6 +205,18 @@ pub fn found_in(store: &dyn Storage) {
         host: "host".to_owned(),
     };
     found(store, &password(), &founding, &seams()).unwrap();
+}
+
+/// Everything that can go goes now.
+pub fn at_once() -> PruneOptions {
+    let (none, day) = (Duration::ZERO, Duration::from_secs(86_400));
+    PruneOptions {
+        max_unused: Unused::Bytes(0),
+        grace: none,
+        undo_window: none,
+        fence_after: day,
+        ..Default::default()
+    }
 }
 
 /// The password of every repository made here.

@@ -1,6 +1,8 @@
 //! `dssvault forget`.
 
 use crate::base::clock::CalendarSpan;
+use crate::cli::commands;
+use crate::cli::commands::prune::SpaceArgs;
 use crate::cli::error::CliError;
 use crate::cli::exit::Outcome;
 use crate::cli::retention::{GuardArgs, PolicyArgs};
@@ -10,18 +12,19 @@ use crate::cli::text;
 use crate::cli::views::forget::ForgetView;
 use crate::cli::views::simulation::SimulationView;
 use crate::vault::forget::{self, Survey};
+use crate::vault::prune::{self, PruneOptions};
 
 const EXAMPLES: &str = "\
 Examples:
   dssvault -r /srv/vault forget --policy long --dry-run        what would go, and why
-  dssvault -r /srv/vault forget --policy long
+  dssvault -r /srv/vault forget --policy long --prune          once a day or week
   dssvault -r /srv/vault forget --keep-daily 14 --keep-weekly 8 --keep-tag release
   dssvault -r /srv/vault forget --policy dataiku --simulate 400d
   dssvault -r /srv/vault forget 1a2b3c4d                       this one
   dssvault -r /srv/vault undelete 1a2b3c4d                     it was the wrong one
 
-Forgotten snapshots are no longer shown or restored; their data stays. Space is freed by
-`prune`, which this version does not have yet. The rules: docs/retention.md.";
+Forgotten snapshots are no longer shown or restored; their data stays for a week. Space is
+freed by `prune`, or here by --prune. The rules: docs/retention.md and docs/prune.md.";
 
 /// Take snapshots out of the history, by policy or by name.
 ///
@@ -39,12 +42,17 @@ pub struct Args {
     /// Draw what would be kept over this time if backups go on as they do; forget nothing
     #[arg(long, value_name = "SPAN", conflicts_with_all = ["snapshots", "dry_run"])]
     simulate: Option<CalendarSpan>,
+    /// Free space afterwards, as `prune` does
+    #[arg(long, conflicts_with = "simulate")]
+    prune: bool,
     #[command(flatten)]
     policy: PolicyArgs,
     #[command(flatten)]
     guards: GuardArgs,
     #[command(flatten)]
     filter: FilterArgs,
+    #[command(flatten)]
+    space: SpaceArgs,
 }
 
 /// Forgets, or tells what would be.
@@ -81,10 +89,17 @@ pub fn run(args: Args, session: &Session) -> Result<Outcome, CliError> {
     };
     let outcome = warn(&report.survey, session);
     session.output.report(&ForgetView::new(&report, &terms, args.dry_run))?;
-    match report.breach {
-        Some(breach) => Err(forget::refusal(breach).into()),
-        None => Ok(outcome),
+    if let Some(breach) = report.breach {
+        return Err(forget::refusal(breach).into());
     }
+    if !args.prune {
+        return Ok(outcome);
+    }
+    let dropped = report.judged.iter().filter(|judged| !judged.is_kept()).map(|judged| judged.id);
+    let options = PruneOptions { as_forgotten: dropped.collect(), ..args.space.options(args.dry_run) };
+    let pruned = prune::run(repository, &options, context)?;
+    let shown = commands::prune::show(&pruned, args.dry_run, session)?;
+    Ok(if outcome == Outcome::Clean { shown } else { outcome })
 }
 
 /// Tells what could not be read, and therefore was not judged.

@@ -168,7 +168,7 @@ impl View for ForgetView {
             let forgotten = text::counted(self.forgotten.len() as u64, "snapshot", "snapshots");
             let others = if self.policy.is_empty() { String::new() } else { format!(", {kept} kept") };
             text.push_str(&format!("forgot {forgotten}{others}\n"));
-            text.push_str("`dssvault undelete ID` brings one back; space is freed by `prune`, which this version does not have yet\n");
+            text.push_str("`dssvault undelete ID` brings one back within a week; then `prune` frees the space\n");
         }
         text
     }

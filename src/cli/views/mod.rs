@@ -21,6 +21,7 @@ pub mod migrate;
 pub mod note;
 pub mod pin;
 pub mod pristine;
+pub mod prune;
 pub mod restore;
 pub mod simulation;
 pub mod snapshots;

@@ -1,6 +1,6 @@
 //! Folding segments into the cache: packs get numbers, entries become a new run, runs are merged.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -8,8 +8,9 @@ use crate::base::cancel::Cancel;
 use crate::base::id::{PackId, SegmentId};
 use crate::repo::error::RepoError;
 use crate::repo::index::catalog::{self, Origin, Record, Source};
+use crate::repo::index::gone::Gone;
 use crate::repo::index::merge::Merge;
-use crate::repo::index::place::{ENTRY_BYTES, PackPlace, entries_of};
+use crate::repo::index::place::{ENTRY_BYTES, IndexEntry, PackPlace, entries_of};
 use crate::repo::index::run::{EntryRecord, Run, RunInfo, RunWriter};
 use crate::repo::index::shelf::{Cache, Fault, Key};
 use crate::repo::index::tiers;
@@ -50,12 +51,19 @@ pub struct Contents {
     pub sources: Vec<Source>,
     /// Its runs, largest first.
     pub runs: Vec<Arc<Run>>,
+    /// Packs that do not count any more.
+    pub gone: Gone,
 }
 
 impl Contents {
     /// An empty cache of the same repository.
     pub fn new(record: Record) -> Self {
-        Self { record, sources: Vec::new(), runs: Vec::new() }
+        Self { record, sources: Vec::new(), runs: Vec::new(), gone: Gone::default() }
+    }
+
+    /// The number of a pack that counts.
+    pub fn number_of(&self, cache: &Cache, id: &PackId) -> Result<Option<u32>, Fault> {
+        Ok(catalog::number_of(cache, &self.record, id)?.filter(|number| !self.gone.contains(*number)))
     }
 
     /// Whether this segment is folded in.
@@ -64,7 +72,7 @@ impl Contents {
     }
 
     /// The source that gave this pack number.
-    fn source_of(&self, number: u32) -> Option<usize> {
+    pub fn source_of(&self, number: u32) -> Option<usize> {
         let after = self.sources.partition_point(|source| source.first_pack <= number);
         let index = after.checked_sub(1)?;
         (number - self.sources[index].first_pack < self.sources[index].packs).then_some(index)
@@ -76,8 +84,8 @@ pub struct Builder<'a> {
     cache: &'a Cache,
     contents: Contents,
     spill: Spill<ENTRY_BYTES>,
-    /// How many packs of each source the current one lists again.
-    again: HashMap<usize, u32>,
+    /// Known packs that the current source lists again.
+    again: HashSet<u32>,
     /// Positions of sources that are not written yet.
     changed_sources: Vec<usize>,
 }
@@ -97,7 +105,7 @@ impl<'a> Builder<'a> {
             cache,
             contents,
             spill: Spill::new(folder, SORTED_AT_ONCE),
-            again: HashMap::new(),
+            again: HashSet::new(),
             changed_sources: Vec::new(),
         }
     }
@@ -109,7 +117,7 @@ impl<'a> Builder<'a> {
 
     /// Whether a pack has a number already.
     pub fn knows(&self, id: &PackId) -> Result<bool, Fault> {
-        Ok(catalog::number_of(self.cache, &self.contents.record, id)?.is_some())
+        Ok(self.contents.number_of(self.cache, id)?.is_some())
     }
 
     /// Begins a source; [`add`](Self::add) its packs, then [`end`](Self::end) it.
@@ -121,11 +129,10 @@ impl<'a> Builder<'a> {
 
     /// Adds a pack of the current source. One that is known already only takes a number.
     pub fn add(&mut self, id: PackId, bytes: u64, table: &PackTable) -> Result<(), Fault> {
-        let known = catalog::number_of(self.cache, &self.contents.record, &id)?;
+        let known = self.contents.number_of(self.cache, &id)?;
         let number = self.next_number()?;
         if let Some(known) = known {
-            let source = self.contents.source_of(known);
-            source.into_iter().for_each(|source| *self.again.entry(source).or_default() += 1);
+            self.again.insert(known);
             return catalog::store_pack(self.cache, number, None);
         }
         catalog::store_pack(self.cache, number, Some(&PackPlace::of(id, bytes, table)))?;
@@ -138,13 +145,55 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
+    /// Passes over a pack of the current source that does not count: it only takes a number.
+    pub fn skip(&mut self) -> Result<(), Fault> {
+        let number = self.next_number()?;
+        self.contents.gone.insert(number);
+        catalog::store_pack(self.cache, number, None)
+    }
+
+    /// Gives up all packs that are not present any more.
+    pub fn look_again(&mut self, is_present: impl Fn(&PackId) -> bool) -> Result<(), Fault> {
+        for index in 0..self.contents.sources.len() {
+            let Source { first_pack, packs, new_packs, .. } = self.contents.sources[index];
+            let mut counting = 0;
+            for number in first_pack..first_pack.saturating_add(packs) {
+                let Some(pack) = catalog::load_pack_id(self.cache, number)? else { continue };
+                if self.contents.gone.contains(number) {
+                    continue;
+                }
+                if is_present(&pack) {
+                    counting += 1;
+                } else {
+                    self.contents.gone.insert(number);
+                    self.contents.record.packs = self.contents.record.packs.saturating_sub(1);
+                }
+            }
+            if counting != new_packs {
+                self.contents.sources[index].new_packs = counting;
+                self.changed_sources.push(index);
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes that the packs were looked for after this entry of the journal was read.
+    pub fn take_notice(&mut self, last_swept: u64) {
+        let record = &mut self.contents.record;
+        record.last_swept = record.last_swept.max(last_swept);
+    }
+
     /// Ends the current source.
     pub fn end(&mut self) -> Result<(), Fault> {
         let (last, source) = (self.contents.sources.len().saturating_sub(1), *self.current()?);
         self.contents.record.sources += 1;
         self.changed_sources.push(last);
         let Origin::Segment(segment) = source.origin else { return Ok(()) };
-        for (index, packs) in self.again.drain().filter(|(index, _)| *index < last) {
+        let mut again = HashMap::<usize, u32>::new();
+        for index in self.again.drain().filter_map(|number| self.contents.source_of(number)) {
+            *again.entry(index).or_default() += 1;
+        }
+        for (index, packs) in again.into_iter().filter(|(index, _)| *index < last) {
             let known = &mut self.contents.sources[index];
             if let Origin::Adopted(pack) = known.origin {
                 known.origin = Origin::Listed(pack);
@@ -190,7 +239,6 @@ impl<'a> Builder<'a> {
             let id = take_run_id(&mut self.contents.record);
             let mut records = self.spill.sorted().map_err(Fault::from)?.map(|record| record.map_err(Fault::from));
             let info = write_run(cache, id, expected, cancel, || records.next().transpose())?;
-            self.contents.record.entries += info.entries;
             self.contents.runs.push(Arc::new(Run::new(info)));
         }
         loop {
@@ -205,18 +253,31 @@ impl<'a> Builder<'a> {
             let id = take_run_id(&mut self.contents.record);
             let expected = inputs.iter().map(|run| run.info().entries).sum();
             let mut merge = Merge::new(cache, &inputs, None)?;
-            let info = write_run(cache, id, expected, cancel, || merge.next(cache))?;
+            let gone = &self.contents.gone;
+            let info = write_run(cache, id, expected, cancel, || next_counting(&mut merge, cache, gone))?;
             runs.push(Arc::new(Run::new(info)));
             retired.extend(inputs);
         }
         Source::store(cache, &self.contents.sources, self.changed_sources)?;
+        self.contents.record.gone = self.contents.gone.store(cache)?;
         self.contents.record.runs = self.contents.runs.iter().map(|run| run.info()).collect();
+        self.contents.record.entries = self.contents.record.runs.iter().map(|run| run.entries).sum();
         // The record vouches for everything before it, so it may not become durable first.
         cache.flush()?;
         self.contents.record.store(cache)?;
         cache.flush()?;
         Ok(Built { contents: self.contents, retired })
     }
+}
+
+/// The next entry of a pack that counts.
+fn next_counting(merge: &mut Merge, cache: &Cache, gone: &Gone) -> Result<Option<EntryRecord>, Fault> {
+    while let Some(record) = merge.next(cache)? {
+        if !gone.contains(IndexEntry::from_bytes(&record).place.pack) {
+            return Ok(Some(record));
+        }
+    }
+    Ok(None)
 }
 
 fn take_run_id(record: &mut Record) -> u32 {
@@ -249,6 +310,7 @@ fn write_run(
 pub fn contents(cache: &Cache, repository: crate::base::id::RepositoryId) -> Result<Option<Contents>, Fault> {
     let Some(record) = Record::load(cache, repository)? else { return Ok(None) };
     let sources = Source::load_all(cache, record.sources)?;
+    let gone = Gone::load(cache, record.gone)?;
     let runs: Vec<_> = record.runs.iter().map(|info| Arc::new(Run::new(*info))).collect();
     let mut from = Some(0);
     while let Some(run) = from.map_or(Ok(None), |from| cache.run_from(from))? {
@@ -262,5 +324,5 @@ pub fn contents(cache: &Cache, repository: crate::base::id::RepositoryId) -> Res
         let part = crate::repo::index::shelf::RunPart::Page;
         cache.need(Key::Run { run: info.id, part, number: info.pages - 1 })?;
     }
-    Ok(Some(Contents { record, sources, runs }))
+    Ok(Some(Contents { record, sources, runs, gone }))
 }

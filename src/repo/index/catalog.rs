@@ -12,7 +12,7 @@ use crate::repo::pack::BlockCodec;
 use crate::repo::secrets::{Content, IdDomain, IdOwner};
 
 /// Raised with every change of the cache's layout; a cache of another number is built anew.
-const LAYOUT: u32 = 1;
+const LAYOUT: u32 = 2;
 /// Runs a record may name, so that it stays one small value.
 const RUNS_MAX: u32 = 64;
 /// Blocks in one value of a pack.
@@ -33,6 +33,10 @@ pub struct Record {
     pub entries: u64,
     /// The number the next run gets.
     pub next_run: u32,
+    /// How many numbers belong to packs that do not count any more.
+    pub gone: u32,
+    /// The last entry of the journal that says packs are gone and after which the packs were looked for.
+    pub last_swept: u64,
     /// The runs, largest first.
     pub runs: Vec<RunInfo>,
 }
@@ -40,7 +44,17 @@ pub struct Record {
 impl Record {
     /// The record of an empty cache.
     pub fn new(repository: RepositoryId) -> Self {
-        Self { repository, sources: 0, next_pack: 0, packs: 0, entries: 0, next_run: 0, runs: Vec::new() }
+        Self {
+            repository,
+            sources: 0,
+            next_pack: 0,
+            packs: 0,
+            entries: 0,
+            next_run: 0,
+            gone: 0,
+            last_swept: 0,
+            runs: Vec::new(),
+        }
     }
 
     /// Reads it; `None` from an empty cache, or one of another layout or repository.
@@ -59,6 +73,8 @@ impl Record {
         bytes.extend_from_slice(&self.packs.to_be_bytes());
         bytes.extend_from_slice(&self.entries.to_be_bytes());
         bytes.extend_from_slice(&self.next_run.to_be_bytes());
+        bytes.extend_from_slice(&self.gone.to_be_bytes());
+        bytes.extend_from_slice(&self.last_swept.to_be_bytes());
         bytes.extend_from_slice(&(self.runs.len() as u32).to_be_bytes());
         for run in &self.runs {
             bytes.extend_from_slice(&run.id.to_be_bytes());
@@ -80,6 +96,8 @@ impl Record {
         record.packs = reader.u64()?;
         record.entries = reader.u64()?;
         record.next_run = reader.u32()?;
+        record.gone = reader.u32()?;
+        record.last_swept = reader.u64()?;
         let runs = reader.u32()?;
         if runs > RUNS_MAX {
             return Err(Malformed("the record names too many runs"));
@@ -117,7 +135,7 @@ pub struct Source {
     pub first_pack: u32,
     /// How many numbers it took.
     pub packs: u32,
-    /// How many of these packs were not known before.
+    /// How many of these packs were not known before, and count still.
     pub new_packs: u32,
     /// A merged segment that lists all packs of this one: with that one listed, this one may vanish.
     pub covered_by: Option<SegmentId>,
@@ -127,6 +145,14 @@ pub struct Source {
 const SOURCES_PER_PART: usize = 40;
 
 impl Source {
+    /// The segment it is.
+    pub fn segment(&self) -> Option<SegmentId> {
+        match self.origin {
+            Origin::Segment(id) => Some(id),
+            _ => None,
+        }
+    }
+
     /// Writes the parts that hold these positions.
     pub fn store(cache: &Cache, all: &[Self], positions: impl IntoIterator<Item = usize>) -> Result<(), Fault> {
         let parts: BTreeSet<usize> = positions.into_iter().map(|position| position / SOURCES_PER_PART).collect();
@@ -220,6 +246,12 @@ pub fn store_pack(cache: &Cache, number: u32, pack: Option<&PackPlace>) -> Resul
     cache.put(Key::Pack { number, part }, &bytes)
 }
 
+/// The pack of a number; `None` where the number belongs to no pack of its own.
+pub fn load_pack_id(cache: &Cache, number: u32) -> Result<Option<PackId>, Fault> {
+    let front = cache.need(Key::Pack { number, part: 0 })?;
+    Ok(front.first_chunk().map(|id| PackId::from_bytes(*id)))
+}
+
 /// Reads a pack's place; `None` where the number belongs to no pack of its own.
 pub fn load_pack(cache: &Cache, number: u32) -> Result<Option<PackPlace>, Fault> {
     let front = cache.need(Key::Pack { number, part: 0 })?;
@@ -264,8 +296,8 @@ fn decode_block(reader: &mut Reader<'_>, offset: u64) -> Result<BlockPlace, Malf
     Ok(BlockPlace { offset, stored_bytes, raw_bytes, codec })
 }
 
-/// The number of a pack, if the cache has it. What the record does not reach is left from a fold that was cut off
-/// and does not count.
+/// The number of a pack, if the cache ever gave it one. What the record does not reach is left from a fold that was
+/// cut off and does not count.
 pub fn number_of(cache: &Cache, record: &Record, id: &PackId) -> Result<Option<u32>, Fault> {
     let Some(bytes) = cache.get(Key::Number(*id))? else { return Ok(None) };
     let number = Reader::new(&bytes).u32().map_err(|why| Fault(why.to_string()))?;
@@ -298,6 +330,7 @@ mod tests {
         let mut record = Record::new(id);
         record.runs = vec![RunInfo { id: 4, entries: 1 << 40, pages: 9, filter_blocks: 2 }];
         (record.sources, record.next_pack, record.packs, record.entries, record.next_run) = (1, 2, 3, 4, 5);
+        (record.gone, record.last_swept) = (6, 7);
         record.store(&cache).unwrap();
         assert_eq!(Record::load(&cache, id), Ok(Some(record)));
         assert_eq!(Record::load(&cache, RepositoryId::from_bytes([4; 16])), Ok(None));

@@ -1,6 +1,6 @@
 //! Bringing a cache up to date: the one on disk if it can be used, else a new one, else one in a temporary file.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,10 +12,11 @@ use crate::repo::error::RepoError;
 use crate::repo::index::builder::{self, Builder, Built, Contents, Trouble};
 use crate::repo::index::cache::CacheFolder;
 use crate::repo::index::catalog::{Origin, Record, Source};
+use crate::repo::index::present::Present;
 use crate::repo::index::scratch::ScratchShelf;
 use crate::repo::index::segment::{self, Segment};
 use crate::repo::index::shelf::{Cache, Fault};
-use crate::repo::index::{IndexProblem, Strictness};
+use crate::repo::index::{IndexProblem, Strictness, Verdicts};
 use crate::repo::pack::reader;
 use crate::repo::repository::Repository;
 use crate::storage::{ObjectEntry, StorageError};
@@ -99,6 +100,8 @@ pub struct Reading<'a> {
     pub repository: &'a Repository,
     /// What a damaged segment means.
     pub strictness: Strictness,
+    /// What the journal said before anything was listed.
+    pub verdicts: &'a Verdicts,
     /// Told of each segment.
     pub progress: &'a dyn Progress,
     /// Ends it.
@@ -111,8 +114,12 @@ impl Reading<'_> {
     /// A cache that holds every readable segment of the store.
     pub fn connect(&mut self, home: &Home) -> Result<(Arc<Cache>, Contents), RepoError> {
         let mut listing = self.repository.storage.list(ObjectKind::Index)?;
+        // A doomed segment vanishes any moment: it lists nothing (I4).
+        let doomed = &self.verdicts.doomed_segments;
+        listing.retain(|entry| segment::id_of(&entry.name).is_none_or(|id| !doomed.contains(&id)));
         listing.sort_by(|a, b| (a.created, &a.name).cmp(&(b.created, &b.name)));
         let media = [Medium::OnDisk, Medium::NewOnDisk, Medium::Scratch, Medium::SystemScratch];
+        let present = Present::new(self.repository, self.verdicts);
         let filled = home.first_good(&media, |cache, medium, sorting| {
             self.problems.clear();
             let contents = match builder::contents(cache, self.repository.id())? {
@@ -120,7 +127,7 @@ impl Reading<'_> {
                 None if medium == Medium::OnDisk => return Err(Fault("it is not of this repository".into()).into()),
                 None => Contents::new(Record::new(self.repository.id())),
             };
-            self.catch_up(cache, contents, &listing, sorting)
+            self.catch_up(cache, contents, &listing, &present, sorting)
         });
         for problem in &self.problems {
             let path = problem.name.to_string();
@@ -132,11 +139,13 @@ impl Reading<'_> {
     /// A cache built from the same sources in the same order as one that failed, so that pack numbers stay.
     pub fn replay(&mut self, home: &Home, sources: &[Source]) -> Result<(Arc<Cache>, Contents), RepoError> {
         let media = [Medium::NewOnDisk, Medium::Scratch, Medium::SystemScratch];
+        let present = Present::new(self.repository, self.verdicts);
         home.first_good(&media, |cache, _, sorting| {
             let mut builder = Builder::new(cache, Contents::new(Record::new(self.repository.id())), sorting);
             for source in sources {
-                self.replay_one(&mut builder, source)?;
+                self.replay_one(&mut builder, source, &present)?;
             }
+            builder.take_notice(self.verdicts.last_swept);
             Ok(builder.finish(self.cancel)?.contents)
         })
     }
@@ -146,36 +155,55 @@ impl Reading<'_> {
         cache: &Cache,
         contents: Contents,
         listing: &[ObjectEntry],
+        present: &Present<'_>,
         sorting: &Path,
     ) -> Result<Contents, Trouble> {
-        let listed: HashSet<SegmentId> = listing.iter().filter_map(|entry| segment::id_of(&entry.name)).collect();
-        let mut folded = HashSet::new();
-        for source in &contents.sources {
-            let Origin::Segment(id) = source.origin else { continue };
-            folded.insert(id);
-            let covered = source.covered_by.is_some_and(|cover| listed.contains(&cover));
-            if !listed.contains(&id) && source.new_packs > 0 && !covered {
-                return Err(Fault(format!("segment {id} is gone, and with it perhaps its packs")).into());
-            }
-        }
+        let folded: HashSet<SegmentId> = contents.sources.iter().filter_map(Source::segment).collect();
         let is_new = |entry: &&ObjectEntry| segment::id_of(&entry.name).is_none_or(|id| !folded.contains(&id));
         let new: Vec<&ObjectEntry> = listing.iter().filter(is_new).collect();
-        if new.is_empty() {
+        let looks_again = self.must_look_again(cache, &contents)?;
+        if new.is_empty() && !looks_again {
+            require_listed(&contents, listing)?;
             return Ok(contents);
+        }
+        let mut builder = Builder::new(cache, contents, sorting);
+        if looks_again {
+            let packs = present.packs()?;
+            builder.look_again(|id| packs.contains_key(id))?;
         }
         let total = Some(new.iter().map(|entry| entry.bytes).sum());
         self.progress.on(Event::Phase { phase: Phase::Index, total });
-        let mut builder = Builder::new(cache, contents, sorting);
         for entry in new {
-            self.fold_listed(&mut builder, entry)?;
+            self.fold_listed(&mut builder, entry, present)?;
             self.progress.on(Event::Advanced { bytes: entry.bytes, files: 1 });
         }
+        builder.take_notice(self.verdicts.last_swept);
+        // Only now is it known which vanished segments a merged one stands for.
+        require_listed(builder.contents(), listing)?;
         let built = builder.finish(self.cancel)?;
         remove_retired(cache, &built)?;
         Ok(built.contents)
     }
 
-    fn fold_listed(&mut self, builder: &mut Builder<'_>, entry: &ObjectEntry) -> Result<(), Trouble> {
+    /// Whether packs of the cache may be gone: swept since it last took notice (I2), or doomed.
+    fn must_look_again(&self, cache: &Cache, contents: &Contents) -> Result<bool, Fault> {
+        if self.verdicts.last_swept > contents.record.last_swept {
+            return Ok(true);
+        }
+        for pack in &self.verdicts.doomed {
+            if contents.number_of(cache, pack)?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn fold_listed(
+        &mut self,
+        builder: &mut Builder<'_>,
+        entry: &ObjectEntry,
+        present: &Present<'_>,
+    ) -> Result<(), Trouble> {
         if self.cancel.is_requested() {
             return Err(RepoError::Interrupted.into());
         }
@@ -185,7 +213,7 @@ impl Reading<'_> {
         match Segment::load(self.repository, id) {
             Ok(segment) => {
                 builder.begin(Origin::Segment(id));
-                fold_packs(builder, id, &segment)?;
+                fold_packs(builder, id, &segment, present)?;
                 Ok(builder.end()?)
             }
             // Merged into another and removed since the listing was made.
@@ -205,17 +233,17 @@ impl Reading<'_> {
         Ok(())
     }
 
-    fn replay_one(&mut self, builder: &mut Builder<'_>, source: &Source) -> Result<(), Trouble> {
+    fn replay_one(&mut self, builder: &mut Builder<'_>, source: &Source, present: &Present<'_>) -> Result<(), Trouble> {
         if self.cancel.is_requested() {
             return Err(RepoError::Interrupted.into());
         }
         builder.begin(source.origin);
         let read = match source.origin {
             Origin::Segment(id) => match Segment::load(self.repository, id) {
-                Ok(segment) => Ok(fold_packs(builder, id, &segment)?),
+                Ok(segment) => Ok(fold_packs(builder, id, &segment, present)?),
                 Err(error) => Err(error),
             },
-            Origin::Adopted(id) | Origin::Listed(id) => match self.read_table(id) {
+            Origin::Adopted(id) | Origin::Listed(id) => match self.read_table(id, present) {
                 Ok((bytes, table)) => Ok(builder.add(id, bytes, &table)?),
                 Err(error) => Err(error),
             },
@@ -231,19 +259,37 @@ impl Reading<'_> {
         }
     }
 
-    fn read_table(&self, id: PackId) -> Result<(u64, crate::repo::pack::PackTable), RepoError> {
-        let name = reader::name(id);
-        let listing = self.repository.storage.list(ObjectKind::Pack)?;
-        let sizes: HashMap<_, _> = listing.into_iter().map(|entry| (entry.name, entry.bytes)).collect();
-        let bytes = *sizes.get(&name).ok_or_else(|| RepoError::damaged(&name, "it is gone"))?;
+    fn read_table(&self, id: PackId, present: &Present<'_>) -> Result<(u64, crate::repo::pack::PackTable), RepoError> {
+        let gone = || RepoError::damaged(&reader::name(id), "it is gone");
+        let bytes = *present.packs()?.get(&id).ok_or_else(gone)?;
         Ok((bytes, reader::read_table(self.repository, id, bytes)?))
     }
 }
 
-fn fold_packs(builder: &mut Builder<'_>, id: SegmentId, segment: &Segment) -> Result<(), Trouble> {
+fn fold_packs(
+    builder: &mut Builder<'_>,
+    id: SegmentId,
+    segment: &Segment,
+    present: &Present<'_>,
+) -> Result<(), Trouble> {
+    let packs = present.packs()?;
     for pack in segment.packs() {
         let (pack, bytes, table) = pack.map_err(|why| RepoError::damaged(&segment::name(id), why))?;
-        builder.add(pack, bytes, &table)?;
+        // A late segment may name packs that were deleted long ago (I1).
+        if packs.contains_key(&pack) { builder.add(pack, bytes, &table)? } else { builder.skip()? }
+    }
+    Ok(())
+}
+
+/// A segment that vanished may take its packs along, unless another one lists them too (I4).
+fn require_listed(contents: &Contents, listing: &[ObjectEntry]) -> Result<(), Fault> {
+    let listed: HashSet<SegmentId> = listing.iter().filter_map(|entry| segment::id_of(&entry.name)).collect();
+    for source in contents.sources.iter().filter(|source| source.new_packs > 0) {
+        let Some(id) = source.segment() else { continue };
+        let covered = source.covered_by.is_some_and(|cover| listed.contains(&cover));
+        if !listed.contains(&id) && !covered {
+            return Err(Fault(format!("segment {id} is gone, and with it perhaps its packs")));
+        }
     }
     Ok(())
 }

@@ -5,9 +5,11 @@ mod builder;
 mod cache;
 mod catalog;
 mod connect;
+mod gone;
 mod merge;
 mod options;
 pub mod place;
+mod present;
 mod recent;
 mod run;
 mod scan;
@@ -39,7 +41,7 @@ use crate::repo::index::view::{Changed, View};
 use crate::repo::pack::reader;
 use crate::repo::repository::Repository;
 
-pub use options::{IndexOptions, IndexProblem, PackVerdicts, Strictness};
+pub use options::{IndexOptions, IndexProblem, ListedSegment, Strictness, Verdicts};
 pub use place::{BlockPlace, ChunkPlace, IndexEntry, PackPlace, Prefix, prefix_of};
 pub use scan::{Packs, Scan};
 pub use segment::ListedPack;
@@ -51,7 +53,7 @@ pub use segment::ListedPack;
 pub struct Index {
     repository: Repository,
     home: Home,
-    verdicts: PackVerdicts,
+    verdicts: Verdicts,
     view: RwLock<Arc<View>>,
     /// Held by the one thread that changes the cache; the runs that wait to be removed.
     retired: Mutex<Vec<Arc<Run>>>,
@@ -84,9 +86,10 @@ impl Index {
     ) -> Result<Self, RepoError> {
         let home = Home::take(options.cache_dir);
         let strictness = options.strictness;
-        let mut reading = Reading { repository, strictness, progress, cancel, problems: Vec::new() };
-        let (cache, contents) = reading.connect(&home)?;
         let verdicts = options.verdicts;
+        let mut reading =
+            Reading { repository, strictness, verdicts: &verdicts, progress, cancel, problems: Vec::new() };
+        let (cache, contents) = reading.connect(&home)?;
         let view = match View::new(cache, contents.clone(), &verdicts) {
             Ok(view) => view,
             Err(_) => {
@@ -94,13 +97,14 @@ impl Index {
                 View::new(cache, contents, &verdicts).map_err(|fault| connect::unusable(options.cache_dir, &fault))?
             }
         };
+        let problems = Mutex::new(reading.problems);
         Ok(Self {
             repository: repository.handle(),
             home,
             verdicts,
             view: RwLock::new(Arc::new(view)),
             retired: Mutex::default(),
-            problems: Mutex::new(reading.problems),
+            problems,
         })
     }
 
@@ -175,7 +179,7 @@ impl Index {
                     return Err(RepoError::Interrupted.into());
                 }
                 let Ok(id) = entry.name.text().parse::<PackId>() else { continue };
-                if builder.knows(&id)? {
+                if self.verdicts.doomed.contains(&id) || builder.knows(&id)? {
                     continue;
                 }
                 match reader::read_table(repository, id, entry.bytes) {
@@ -205,17 +209,27 @@ impl Index {
         self.ask(|view| view.lists(pack))
     }
 
+    /// The segments the cache holds, in the order they were folded in.
+    pub fn segments(&self) -> Result<Vec<ListedSegment>, RepoError> {
+        self.ask(|view| view.segments(&self.verdicts))
+    }
+
+    /// Whether the journal marks or dooms this pack.
+    pub fn is_condemned(&self, pack: &PackId) -> bool {
+        self.verdicts.marked.contains(pack) || self.verdicts.doomed.contains(pack)
+    }
+
     /// Segments and packs that could not be read, in the order they were met.
     pub fn problems(&self) -> Vec<IndexProblem> {
         lock(&self.problems).clone()
     }
 
-    /// How many copies of chunks are known, those in doomed packs included.
+    /// How many copies of chunks are known; some of them may be in packs that do not count any more.
     pub fn chunk_count(&self) -> u64 {
         self.view().contents.record.entries
     }
 
-    /// How many packs are known, doomed ones included.
+    /// How many packs are known.
     pub fn pack_count(&self) -> u64 {
         self.view().contents.record.packs
     }
@@ -316,7 +330,8 @@ impl Index {
         retired.clear();
         let (repository, cancel) = (&self.repository, &Cancel::default());
         let strictness = Strictness::Lenient;
-        let mut reading = Reading { repository, strictness, progress: &Silent, cancel, problems: Vec::new() };
+        let verdicts = &self.verdicts;
+        let mut reading = Reading { repository, strictness, verdicts, progress: &Silent, cancel, problems: Vec::new() };
         let (cache, contents) = reading.replay(&self.home, &view.contents.sources)?;
         self.install(View::new(cache, contents, &self.verdicts).map_err(|fault| self.unusable(&fault))?);
         Ok(())

@@ -56,7 +56,7 @@ impl Iterator for Scan<'_> {
                 Ok(Some(record)) => {
                     self.last = Some(record);
                     let entry = IndexEntry::from_bytes(&record);
-                    if !self.view.doomed.contains(&entry.place.pack) {
+                    if !self.view.contents.gone.contains(entry.place.pack) {
                         return Some(Ok(entry));
                     }
                 }
@@ -93,7 +93,7 @@ impl Iterator for Packs<'_> {
             self.next += 1;
             // Not through the memory of packs: a walk over all would only push out what is used.
             let pack = self.index.ask(|view| {
-                if view.doomed.contains(&number) { Ok(None) } else { catalog::load_pack(&view.cache, number) }
+                if view.contents.gone.contains(number) { Ok(None) } else { catalog::load_pack(&view.cache, number) }
             });
             match pack {
                 Ok(Some(pack)) => return Some(Ok((number, Arc::new(pack)))),

@@ -44,6 +44,8 @@ pub enum Key {
     Record,
     /// A part of the list of folded segments and adopted packs.
     Sources(u32),
+    /// A part of the numbers of packs that do not count any more.
+    Gone(u32),
     /// The number of a pack.
     Number(PackId),
     /// A part of a pack's blocks.
@@ -81,6 +83,7 @@ impl Key {
         match self {
             Self::Record => b"i".to_vec(),
             Self::Sources(number) => [b"s".as_slice(), &number.to_be_bytes()].concat(),
+            Self::Gone(number) => [b"g".as_slice(), &number.to_be_bytes()].concat(),
             Self::Number(id) => [b"n".as_slice(), id.as_bytes()].concat(),
             Self::Pack { number, part } => [b"p".as_slice(), &number.to_be_bytes(), &part.to_be_bytes()].concat(),
             Self::Run { run, part, number } => {

@@ -9,7 +9,7 @@ use crate::codec::sign::SigningSecret;
 use crate::repo::config::{CreateMethod, RepositoryConfig};
 use crate::repo::crypt::{Sealer, public_key};
 use crate::repo::index::segment::{self, ListedPack};
-use crate::repo::pack::{BlockCodec, BlockInfo, ChunkInfo, PackTable};
+use crate::repo::pack::{BlockCodec, BlockInfo, ChunkInfo, PackTable, reader};
 use crate::repo::repository::{Repository, Seams};
 use crate::repo::secrets::{Content, IdDomain, IdOwner, Secrets};
 use crate::storage::Storage;
@@ -68,8 +68,17 @@ impl Fixture {
         self.repository.secrets.signing()
     }
 
-    /// Stores one segment that lists the packs.
+    /// Puts something in the place of packs, for an index believes only in those that are there.
+    pub fn stand_in(&self, packs: &[ListedPack]) -> Result<(), crate::repo::RepoError> {
+        for (id, ..) in packs {
+            self.repository.storage.put(&reader::name(*id), b"stands in for a pack")?;
+        }
+        Ok(())
+    }
+
+    /// Stores one segment that lists the packs, and something in their place.
     pub fn store(&self, packs: &[ListedPack]) -> Result<SegmentId, crate::repo::RepoError> {
+        self.stand_in(packs)?;
         segment::write_one(&self.repository, &self.sealer(), &self.signing(), &[], packs)
     }
 }

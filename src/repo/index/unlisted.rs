@@ -1,4 +1,5 @@
-//! Packs that are stored but that no segment names: left by a writer that was killed before it could list them.
+//! Packs that are stored but that no segment names: left by a writer that was killed before it could list them. Those
+//! on their way out are left alone.
 
 use crate::base::cancel::Cancel;
 use crate::base::id::PackId;
@@ -22,7 +23,7 @@ pub fn unlisted_packs(
             return Err(RepoError::Interrupted);
         }
         let Ok(id) = entry.name.text().parse::<PackId>() else { continue };
-        if index.lists(&id)? {
+        if index.is_condemned(&id) || index.lists(&id)? {
             continue;
         }
         match read_table(repository, id, entry.bytes) {

@@ -1,12 +1,12 @@
 //! The cache at one moment, as readers see it.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::base::id::{ChunkId, PackId};
 use crate::repo::index::builder::Contents;
 use crate::repo::index::catalog::{self, Origin};
-use crate::repo::index::options::PackVerdicts;
+use crate::repo::index::options::{ListedSegment, Verdicts};
 use crate::repo::index::place::{ChunkPlace, PackPlace, prefix_of};
 use crate::repo::index::run::Run;
 use crate::repo::index::shelf::{Cache, Fault};
@@ -21,8 +21,6 @@ pub struct View {
     pub adopted: HashSet<u32>,
     /// Numbers of packs that may be deleted later.
     pub marked: HashSet<u32>,
-    /// Numbers of packs that count as gone.
-    pub doomed: HashSet<u32>,
 }
 
 /// A view after a change, and the runs only older views need.
@@ -30,13 +28,12 @@ pub type Changed = (View, Vec<Arc<Run>>);
 
 impl View {
     /// The view of a cache under the journal's verdicts.
-    pub fn new(cache: Arc<Cache>, contents: Contents, verdicts: &PackVerdicts) -> Result<Self, Fault> {
-        let number_of = |id: &PackId| catalog::number_of(&cache, &contents.record, id).transpose();
+    pub fn new(cache: Arc<Cache>, contents: Contents, verdicts: &Verdicts) -> Result<Self, Fault> {
+        let number_of = |id: &PackId| contents.number_of(&cache, id).transpose();
         let marked = verdicts.marked.iter().filter_map(number_of).collect::<Result<_, _>>()?;
-        let doomed = verdicts.doomed.iter().filter_map(number_of).collect::<Result<_, _>>()?;
         let adopted = contents.sources.iter().filter(|source| matches!(source.origin, Origin::Adopted(_)));
         let adopted = adopted.map(|source| source.first_pack).collect();
-        Ok(Self { cache, contents, adopted, marked, doomed })
+        Ok(Self { cache, contents, adopted, marked })
     }
 
     /// Whether nothing new may rely on this pack.
@@ -44,23 +41,41 @@ impl View {
         self.marked.contains(&pack) || self.adopted.contains(&pack)
     }
 
-    /// All copies in packs that are not doomed.
+    /// All copies in packs that count.
     pub fn places(&self, id: &ChunkId) -> Result<Vec<ChunkPlace>, Fault> {
         let (prefix, mut places) = (prefix_of(id), Vec::new());
         for run in &self.contents.runs {
             run.find(&self.cache, &prefix, |entry| places.push(entry.place))?;
         }
-        places.retain(|place| !self.doomed.contains(&place.pack));
+        places.retain(|place| !self.contents.gone.contains(place.pack));
         Ok(places)
     }
 
     /// Whether a segment lists this pack.
     pub fn lists(&self, pack: &PackId) -> Result<bool, Fault> {
-        let number = catalog::number_of(&self.cache, &self.contents.record, pack)?;
+        let number = self.contents.number_of(&self.cache, pack)?;
         Ok(number.is_some_and(|number| !self.adopted.contains(&number)))
     }
 
-    /// The pack of a number, from memory if it was asked for lately; `None` if no pack has it.
+    /// The segments, and how many doomed packs each brought in.
+    pub fn segments(&self, verdicts: &Verdicts) -> Result<Vec<ListedSegment>, Fault> {
+        let mut doomed = HashMap::<usize, u32>::new();
+        for pack in &verdicts.doomed {
+            let number = catalog::number_of(&self.cache, &self.contents.record, pack)?;
+            if let Some(source) = number.and_then(|number| self.contents.source_of(number)) {
+                *doomed.entry(source).or_default() += 1;
+            }
+        }
+        let sources = self.contents.sources.iter().enumerate();
+        let listed = sources.filter_map(|(index, source)| {
+            let doomed = doomed.get(&index).copied().unwrap_or(0);
+            Some(ListedSegment { id: source.segment()?, packs: source.packs, doomed })
+        });
+        Ok(listed.collect())
+    }
+
+    /// The pack of a number, from memory if it was asked for lately; `None` if no pack has it. One that does not count
+    /// any more still has its number.
     pub fn pack(&self, number: u32) -> Result<Option<Arc<PackPlace>>, Fault> {
         if number >= self.contents.record.next_pack {
             return Ok(None);

@@ -100,7 +100,7 @@ pub enum Entry {
     /// These will be deleted. Final.
     #[n(3)]
     Doom(#[n(0)] Objects),
-    /// These are gone, and nothing names them any more.
+    /// These were doomed, and are gone.
     #[n(4)]
     Swept(#[n(0)] Objects),
     /// These snapshots are no longer shown; their data is kept until they are purged.

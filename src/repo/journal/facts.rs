@@ -3,7 +3,7 @@
 //! [`Facts::apply`] gives every entry a meaning, so that no order of entries can make the repository unreadable;
 //! [`Facts::allows`] says which entry makes sense next, and is asked before one is written.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use minicbor::{Decode, Encode};
 
@@ -99,6 +99,10 @@ pub struct Facts {
     /// Writers whose key no longer counts.
     #[n(8)]
     pub revoked: BTreeMap<WriterId, Revocation>,
+    /// The number of the last entry that says packs are gone: whoever has not taken notice of it looks for all packs
+    /// it knows again (`docs/protocol.md`, I2).
+    #[n(9)]
+    pub last_swept: Option<u64>,
 }
 
 impl Facts {
@@ -132,6 +136,11 @@ impl Facts {
         self.closed.values().any(|closed| closed.snapshot == *snapshot && !closed.committed)
     }
 
+    /// All names that were closed uncommitted, to ask about many.
+    pub fn voids(&self) -> HashSet<SnapshotId> {
+        self.closed.values().filter(|closed| !closed.committed).map(|closed| closed.snapshot).collect()
+    }
+
     /// Folds one entry in. What is final stays: doom is not undone by unmark, nor purge by undelete.
     pub fn apply(&mut self, since: Since, entry: &Entry) {
         match entry {
@@ -152,6 +161,9 @@ impl Facts {
             Entry::Swept(objects) => {
                 self.packs.sweep(&objects.packs);
                 self.segments.sweep(&objects.segments);
+                if !objects.packs.is_empty() {
+                    self.last_swept = Some(since.number);
+                }
                 for pack in &objects.packs {
                     self.verified.remove(pack);
                 }

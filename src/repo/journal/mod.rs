@@ -81,6 +81,30 @@ impl<'a> Journal<'a> {
         Ok(state)
     }
 
+    /// Reads on from a state: the entries written since. Numbers have no gaps, so the first that is missing ends it.
+    pub fn follow_up(&self, mut state: State) -> Result<State, RepoError> {
+        loop {
+            let name = ObjectName::numbered(ObjectKind::Journal, state.head + 1);
+            match self.storage.get(&name, object_bytes_max(ObjectKind::Journal)) {
+                Ok(stored) => self.follow(&mut state, &name, &stored)?,
+                Err(StorageError::NotFound { .. }) => return Ok(state),
+                Err(fault) => return Err(fault.into()),
+            }
+        }
+    }
+
+    /// Writes an entry right behind number `head`, or nothing if there is another one already: for decisions that rest
+    /// on more than the journal. Gives the state it led to.
+    pub fn append_at(
+        &self,
+        secrets: &Secrets,
+        clock: &dyn Clock,
+        state: &State,
+        entry: Entry,
+    ) -> Result<Option<State>, RepoError> {
+        self.write(secrets, clock, &mut state.clone(), entry)
+    }
+
     /// Writes the entry that `decide` chooses on the state reached, or nothing. When somebody else was faster,
     /// `decide` is asked again on the state that includes their entry.
     pub fn append(
@@ -91,27 +115,38 @@ impl<'a> Journal<'a> {
     ) -> Result<State, RepoError> {
         let mut state = self.load()?;
         while let Some(entry) = decide(&state)? {
-            let name = ObjectName::numbered(ObjectKind::Journal, state.head + 1);
-            let what = entry.word();
-            let refused = |why| RepoError::Refused { name: name.clone(), what, why };
-            state.allows(&entry).map_err(refused)?;
-            let body = plain::encode_body(&Record { previous: state.last, time: clock.now(), entry });
-            let stored = plain::encode(&secrets.signing(), &name, self.repository, secrets.newest_epoch(), &body);
-            if stored.len() as u64 > object_bytes_max(ObjectKind::Journal) {
-                return Err(refused("it is longer than an entry may be; write several".to_owned()));
-            }
-            if self.storage.put(&name, &stored)? == Published::Created {
-                self.follow(&mut state, &name, &stored)?;
-                return Ok(state);
-            }
-            let there = self.storage.get(&name, object_bytes_max(ObjectKind::Journal))?;
-            self.follow(&mut state, &name, &there)?;
-            // A repeated put may meet its own first try.
-            if there == stored {
-                return Ok(state);
+            if let Some(written) = self.write(secrets, clock, &mut state, entry)? {
+                return Ok(written);
             }
         }
         Ok(state)
+    }
+
+    /// Writes the next entry. `None` if somebody else was faster: their entry is then part of the state.
+    fn write(
+        &self,
+        secrets: &Secrets,
+        clock: &dyn Clock,
+        state: &mut State,
+        entry: Entry,
+    ) -> Result<Option<State>, RepoError> {
+        let name = ObjectName::numbered(ObjectKind::Journal, state.head + 1);
+        let what = entry.word();
+        let refused = |why| RepoError::Refused { name: name.clone(), what, why };
+        state.allows(&entry).map_err(refused)?;
+        let body = plain::encode_body(&Record { previous: state.last, time: clock.now(), entry });
+        let stored = plain::encode(&secrets.signing(), &name, self.repository, secrets.newest_epoch(), &body);
+        if stored.len() as u64 > object_bytes_max(ObjectKind::Journal) {
+            return Err(refused("it is longer than an entry may be; write several".to_owned()));
+        }
+        if self.storage.put(&name, &stored)? == Published::Created {
+            self.follow(state, &name, &stored)?;
+            return Ok(Some(state.clone()));
+        }
+        let there = self.storage.get(&name, object_bytes_max(ObjectKind::Journal))?;
+        self.follow(state, &name, &there)?;
+        // A repeated put may meet its own first try.
+        Ok((there == stored).then(|| state.clone()))
     }
 
     /// Writes the first entry of a new journal: the empty state.

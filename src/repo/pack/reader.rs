@@ -31,6 +31,13 @@ pub fn open(repository: &Repository, id: PackId, header_bytes: u32) -> Result<Ob
     Ok(parse_header(repository, &name, &bytes)?.1)
 }
 
+/// The header of a pack, given its stored size. Says nothing about its being genuine.
+pub fn header(repository: &Repository, id: PackId, bytes: u64) -> Result<Header, RepoError> {
+    let name = name(id);
+    let front = repository.storage.get_range(&name, 0, (bytes as usize).min(HEADER_GUESS))?;
+    Header::parse(&mut Reader::new(&front), ObjectKind::Pack).map_err(|error| header_error(&name, error))
+}
+
 /// Parses the header at the front of `bytes` and makes the pack's cipher.
 pub fn parse_header(
     repository: &Repository,

@@ -7,7 +7,7 @@ pub(in crate::vault) mod chunkers;
 mod fingerprint;
 mod fragments;
 mod grafts;
-mod identity;
+pub(in crate::vault) mod identity;
 mod import;
 mod input;
 pub(in crate::vault) mod item;
@@ -38,6 +38,7 @@ pub use run::{run, run_attended};
 #[cfg(feature = "testing")]
 pub use state::fuzz as fuzz_state;
 pub use steward::{Steward, Unattended};
+pub(in crate::vault) use store::pack_bytes;
 
 /// What to back up.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,7 +4,6 @@ use std::collections::HashSet;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -14,15 +13,13 @@ use crate::base::clock::Timestamp;
 use crate::base::id::{ChunkId, NodeId, SessionId, SnapshotId, StoredHash};
 use crate::base::object::{ObjectKind, ObjectName};
 use crate::base::progress::{Event, Phase};
-use crate::base::random::array;
 use crate::codec::kdf::plain_hash;
+use crate::repo::Repository;
 use crate::repo::crypt::Sealer;
 use crate::repo::index::unlisted::unlisted_packs;
-use crate::repo::index::{Index, IndexOptions, PackVerdicts};
-use crate::repo::journal;
+use crate::repo::index::{Index, IndexOptions, Verdicts};
 use crate::repo::session::{Abandoned, Session, SessionStart, SnapshotLink};
 use crate::repo::snapshot::{Consistency, Counts, Exclusions, Manifest};
-use crate::repo::{RepoError, Repository};
 use crate::sys::pattern::PatternSet;
 use crate::vault::backup::input::Input;
 use crate::vault::backup::lister::{Lister, Rules};
@@ -33,7 +30,7 @@ use crate::vault::backup::state::StateReader;
 use crate::vault::backup::steward::{Steward, Unattended};
 use crate::vault::backup::store::ChunkStore;
 use crate::vault::backup::{BackupOptions, BackupReport, Source, identity};
-use crate::vault::{Context, VaultError, browse};
+use crate::vault::{Context, VaultError, browse, sealer};
 
 /// Packs waiting to be made durable.
 pub const PACKS_AHEAD: usize = 2;
@@ -98,7 +95,7 @@ impl<'a> Job<'a> {
     fn run(&self, steward: &mut dyn Steward) -> Result<BackupReport, VaultError> {
         let old_state = self.old_state();
         let parent = old_state.as_ref().map(|state| state.snapshot);
-        let sealer = Self::sealer(self.repository)?;
+        let sealer = sealer::begin(self.repository)?;
         let start = SessionStart { node: self.node, parent, host: identity::host_name() };
         let session = Session::begin(self.repository, &sealer, start)?;
         match self.work(&session, &sealer, old_state, steward) {
@@ -201,26 +198,12 @@ impl<'a> Job<'a> {
         Ok(before.into_iter().chain(after).collect())
     }
 
-    /// What seals everything a new session writes.
-    pub fn sealer(repository: &Repository) -> Result<Sealer, VaultError> {
-        let Repository { config, secrets, seams, .. } = repository;
-        let unusable = |why: &str| {
-            let name = ObjectName::numbered(ObjectKind::Config, repository.config_number);
-            RepoError::damaged(&name, why)
-        };
-        let keys = secrets.epoch(config.epoch).ok_or_else(|| unusable("it names an epoch no key is known of"))?;
-        let session = SessionId::from_bytes(array(&*seams.entropy));
-        let writer = secrets.owner_writer();
-        Sealer::begin(config.repository, keys, writer, session, &config.public_key, Arc::clone(&seams.entropy))
-            .map_err(|why| unusable(&why.to_string()).into())
-    }
-
     /// The index, for a session that has begun.
     pub fn index(repository: &Repository, session: &Session<'_>, context: Context<'_>) -> Result<Index, VaultError> {
         let Context { progress, cancel, folders } = context;
         progress.on(Event::Phase { phase: Phase::Index, total: None });
         let mut options = IndexOptions::new(&folders.cache);
-        options.verdicts = verdicts(session.journal());
+        options.verdicts = Verdicts::of(session.journal());
         Ok(Index::open_with(repository, options, progress, cancel)?)
     }
 
@@ -327,14 +310,6 @@ pub fn commit(session: &Session<'_>, manifest: &Manifest, known: &[SnapshotLink]
         Ok(Abandoned::Committed(snapshot)) => Ok(snapshot),
         Ok(Abandoned::Ended) | Err(_) => Err(error.into()),
     })
-}
-
-/// The journal's verdicts, as the index wants them.
-pub fn verdicts(journal: &journal::State) -> PackVerdicts {
-    PackVerdicts {
-        marked: journal.packs.marked.keys().copied().collect(),
-        doomed: journal.packs.doomed.keys().copied().collect(),
-    }
 }
 
 /// Whether some other session neither committed nor gave up.

@@ -344,7 +344,7 @@ impl<'a> ChunkStore<'a> {
 }
 
 /// Target size of packs: 16 MiB, growing with the repository so that it has some thousands of them, to 128 MiB.
-fn pack_bytes(packs: u64) -> u64 {
+pub fn pack_bytes(packs: u64) -> u64 {
     let doublings = (packs / 1024 + 1).ilog2().min(3);
     (16 << 20) << doublings
 }

@@ -35,7 +35,8 @@ pub fn each(
     let mut stored = snapshot::list(repository)?;
     stored.retain(counts);
     let journal = repository.journal().load()?;
-    stored.retain(|stored| which.has(&journal, &stored.id) && !journal.is_void(&stored.id));
+    let voids = journal.voids();
+    stored.retain(|stored| which.has(&journal, &stored.id) && !voids.contains(&stored.id));
     for batch in stored.chunks(BATCH) {
         let read: Vec<Option<Seen>> = batch.par_iter().map(|stored| read(repository, stored)).collect();
         read.into_iter().flatten().for_each(&mut visit);

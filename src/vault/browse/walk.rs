@@ -3,8 +3,7 @@
 use crate::base::id::ChunkId;
 use crate::repo::Repository;
 use crate::repo::chunks::ChunkReader;
-use crate::repo::index::{Index, IndexOptions, PackVerdicts};
-use crate::repo::journal::State;
+use crate::repo::index::{Index, IndexOptions, Verdicts};
 use crate::repo::snapshot::Manifest;
 use crate::repo::tree::Entry;
 use crate::repo::tree::reader::{Entries, TREE_DEPTH_MAX, TreeSource};
@@ -58,20 +57,12 @@ fn child(source: &dyn TreeSource, tree: ChunkId, name: &[u8]) -> Result<Option<E
 /// what the packs themselves say instead.
 pub fn open_index(repository: &Repository, context: Context<'_>) -> Result<Index, VaultError> {
     let journal = repository.journal().load()?;
-    let options = IndexOptions { verdicts: verdicts(&journal), ..IndexOptions::new(&context.folders.cache) };
+    let options = IndexOptions { verdicts: Verdicts::of(&journal), ..IndexOptions::new(&context.folders.cache) };
     let index = Index::open_with(repository, options, context.progress, context.cancel)?;
     if !index.problems().is_empty() {
         index.adopt_unlisted_packs(repository, context.progress, context.cancel)?;
     }
     Ok(index)
-}
-
-/// What the journal says of packs, as the index wants it.
-pub fn verdicts(journal: &State) -> PackVerdicts {
-    PackVerdicts {
-        marked: journal.packs.marked.keys().copied().collect(),
-        doomed: journal.packs.doomed.keys().copied().collect(),
-    }
 }
 
 /// See [`super::walk()`].

@@ -49,7 +49,7 @@ pub fn run(
 }
 
 /// Moves on to the places of `wanted`.
-fn take_places(
+pub fn take_places(
     wanted: Prefix,
     next: &mut Option<IndexEntry>,
     entries: &mut impl Iterator<Item = Result<IndexEntry, RepoError>>,

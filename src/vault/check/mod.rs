@@ -1,20 +1,20 @@
 //! Checking: does everything a snapshot needs exist, and is it what was stored?
 
 mod affected;
-mod damage;
+pub(in crate::vault) mod damage;
 mod data;
 mod findings;
-mod join;
+pub(in crate::vault) mod join;
 mod names;
 mod objects;
 mod pack;
 mod packs;
-mod references;
+pub(in crate::vault) mod references;
 mod run;
 mod segments;
 mod storage_only;
-mod trees;
-mod treeset;
+pub(in crate::vault) mod trees;
+pub(in crate::vault) mod treeset;
 mod workers;
 
 use std::sync::Arc;

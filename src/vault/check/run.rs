@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::base::progress::{Event, Phase};
 use crate::repo::chunks::ChunkReader;
-use crate::repo::index::{Index, IndexOptions};
+use crate::repo::index::{Index, IndexOptions, Verdicts};
 use crate::repo::journal::State;
 use crate::repo::{RepoError, Repository};
 use crate::vault::check::affected::Affected;
@@ -19,7 +19,7 @@ use crate::vault::check::segments::{self, Tables};
 use crate::vault::check::trees::Walk;
 use crate::vault::check::treeset::TreeSet;
 use crate::vault::check::{CheckReport, ReadData, join};
-use crate::vault::{Context, VaultError, browse};
+use crate::vault::{Context, VaultError};
 
 /// Everything one check holds on to.
 struct Check<'a> {
@@ -65,8 +65,8 @@ impl Check<'_> {
 
     /// An index that cannot be opened at all is a finding; a cache that cannot be written is an error.
     fn open_index(&self, journal: &State) -> Result<Option<Index>, VaultError> {
-        let verdicts = browse::verdicts(journal);
-        let options = IndexOptions { verdicts, ..IndexOptions::new(&self.context.folders.cache) };
+        let options =
+            IndexOptions { verdicts: Verdicts::of(journal), ..IndexOptions::new(&self.context.folders.cache) };
         match Index::open_with(self.repository, options, self.context.progress, self.context.cancel) {
             Ok(index) => Ok(Some(index)),
             Err(RepoError::Interrupted) => Err(VaultError::Interrupted),

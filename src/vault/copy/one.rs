@@ -13,7 +13,6 @@ use crate::repo::session::{Session, SessionStart};
 use crate::repo::snapshot::{self, Manifest, SnapshotRecord};
 use crate::repo::{RepoError, Repository, plain};
 use crate::sys::meta::Names;
-use crate::vault::VaultError;
 use crate::vault::backup::chunkers::Chunkers;
 use crate::vault::backup::item::Reading;
 use crate::vault::backup::pipeline;
@@ -27,6 +26,7 @@ use crate::vault::copy::pair::{Earlier, Twins};
 use crate::vault::copy::report::{Copied, Travel};
 use crate::vault::copy::tree::{Faithful, TreeCopy};
 use crate::vault::keys::host_name;
+use crate::vault::{VaultError, sealer};
 
 /// What copying a snapshot needs.
 pub struct Copier<'a> {
@@ -62,7 +62,7 @@ impl Copier<'_> {
         let manifest = load(self.source.repository, &held.id)?;
         let base = self.base(held);
         let target = self.target.repository;
-        let sealer = Job::sealer(target).map_err(Halt::stop)?;
+        let sealer = sealer::begin(target).map_err(Halt::stop)?;
         let start = SessionStart { node: held.node, parent: base.as_ref().map(|base| base.there), host: host_name() };
         let session = Session::begin(target, &sealer, start).map_err(Halt::stop)?;
         match self.work(held, manifest, base, &session, &sealer, memo) {
