@@ -4,8 +4,10 @@
 use std::sync::Arc;
 
 use dssvault::base::id::ChunkId;
+use dssvault::repo::Repository;
 use dssvault::storage::Storage;
 use dssvault::storage::testing::{Fault, Faulty};
+use dssvault::vault::browse::{self, Filter};
 use dssvault::vault::copy::CopyOptions;
 
 use crate::copy_fixture::{Kinship, Office, shared};
@@ -13,6 +15,7 @@ use crate::machine::noise;
 
 struct Scene {
     office: Office,
+    home: Repository,
     /// The roots of the two snapshots in a copy that nothing disturbed, and from which everything comes back.
     roots: Vec<ChunkId>,
 }
@@ -35,11 +38,12 @@ impl Scene {
             assert_eq!(office.misses(&copy.manifest, plain), Vec::<String>::new());
         }
         office.away = empty;
-        Self { office, roots: copies.into_iter().map(|copy| copy.manifest.root).collect() }
+        let home = office.open(&office.home);
+        Self { office, home, roots: copies.into_iter().map(|copy| copy.manifest.root).collect() }
     }
 
     /// Copies through the fault, then without. Whether the fault struck.
-    fn survives(&mut self, fault: Fault) -> bool {
+    fn survives(&self, fault: Fault) -> bool {
         let inner = self.office.away.fork();
         let faulty = Faulty::new(shared(&inner), fault);
         let folders = &self.office.away_folders;
@@ -47,22 +51,23 @@ impl Scene {
             let _ = std::fs::remove_dir_all(folder);
         }
         let target = Arc::new(faulty.clone()) as Arc<dyn Storage>;
-        let home = shared(&self.office.home);
-        let outcome = self.office.copy_between(&home, &target, folders, &CopyOptions::default());
+        let all = CopyOptions::default();
+        let open = self.office.machine.open(&target);
+        let outcome = open.and_then(|target| self.office.copy_opened(&self.home, &target, folders, &all));
         assert!(faulty.has_struck() || outcome.is_ok(), "{fault:?}: {:?}", outcome.err());
 
-        let rerun = self.office.copy_between(&home, &shared(&inner), folders, &CopyOptions::default()).unwrap();
+        let away = self.office.open(&inner);
+        let rerun = self.office.copy_opened(&self.home, &away, folders, &all).unwrap();
 
         assert_eq!(rerun.copied.len() + rerun.present.len(), 2, "{fault:?}");
-        let empty = std::mem::replace(&mut self.office.away, inner);
-        let roots: Vec<ChunkId> = self.office.copies().into_iter().map(|copy| copy.manifest.root).collect();
+        let copies = browse::list(&away, &Filter::default()).unwrap().snapshots;
+        let roots: Vec<ChunkId> = copies.into_iter().map(|copy| copy.manifest.root).collect();
         assert_eq!(roots, self.roots, "{fault:?}: a snapshot was copied twice, or not at all, or otherwise");
-        assert_eq!(self.office.findings(), Vec::<String>::new(), "{fault:?}");
-        self.office.away = empty;
+        assert_eq!(self.office.findings_in(&away), Vec::<String>::new(), "{fault:?}");
         faulty.has_struck()
     }
 
-    fn survives_at_every_call(&mut self, fault: impl Fn(usize) -> Fault) {
+    fn survives_at_every_call(&self, fault: impl Fn(usize) -> Fault) {
         let struck = (1..).take_while(|nth| self.survives(fault(*nth))).count();
         assert!(struck > 30, "a copy makes more than {struck} calls");
     }

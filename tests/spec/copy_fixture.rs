@@ -17,6 +17,7 @@ use dssvault::storage::Storage;
 use dssvault::storage::testing::MemoryStore;
 use dssvault::vault::backup::{self, BackupOptions, Source};
 use dssvault::vault::browse::{self, Filter, Listed};
+use dssvault::vault::check::{self, ReadData};
 use dssvault::vault::context::Folders;
 use dssvault::vault::copy::{self, CopyOptions, CopyReport, End};
 use dssvault::vault::init::{Founding, found_like};
@@ -110,9 +111,19 @@ impl Office {
         away_folders: &Folders,
         options: &CopyOptions,
     ) -> Result<CopyReport, VaultError> {
-        let (source, target) = (self.machine.open(home)?, self.machine.open(away)?);
-        let from = End { repository: &source, context: self.context(&self.machine.folders) };
-        let to = End { repository: &target, context: self.context(away_folders) };
+        self.copy_opened(&self.machine.open(home)?, &self.machine.open(away)?, away_folders, options)
+    }
+
+    /// The same for repositories that are open: trying a password costs more than all else.
+    pub fn copy_opened(
+        &self,
+        source: &Repository,
+        target: &Repository,
+        away_folders: &Folders,
+        options: &CopyOptions,
+    ) -> Result<CopyReport, VaultError> {
+        let from = End { repository: source, context: self.context(&self.machine.folders) };
+        let to = End { repository: target, context: self.context(away_folders) };
         copy::run(from, to, options, &mut |_| {})
     }
 
@@ -128,7 +139,11 @@ impl Office {
 
     /// Damage that a check of the second repository finds when it reads everything.
     pub fn findings(&self) -> Vec<String> {
-        let report = self.machine.check(&shared(&self.away), &self.away_folders).unwrap();
+        self.findings_in(&self.open(&self.away))
+    }
+
+    pub fn findings_in(&self, away: &Repository) -> Vec<String> {
+        let report = check::run(away, ReadData::All, self.context(&self.away_folders)).unwrap();
         let damage = report.findings.iter().filter(|finding| finding.damage);
         damage.map(|finding| format!("{}: {}", finding.object, finding.cause)).collect()
     }

@@ -4,6 +4,7 @@ use std::os::unix::fs::symlink;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
 
 use dssvault::base::id::PackId;
 use dssvault::base::object::{ObjectKind, ObjectName};
@@ -15,6 +16,7 @@ use dssvault::vault::backup::{self, BackupOptions, Source, Steward, StreamKind, 
 use dssvault::vault::browse::{self, Filter};
 use dssvault::vault::copy::CopyOptions;
 use dssvault::vault::forget::{self, Survey};
+use dssvault::vault::prune::{self, PruneOptions};
 use dssvault::vault::retention::Guards;
 use dssvault::vault::{VaultError, pins};
 
@@ -298,6 +300,32 @@ fn a_copy_that_was_forgotten_in_the_target_is_not_made_again_until_it_is_purged(
     let purge = dssvault::repo::journal::entry::Entry::Purge(vec![copy]);
     away.journal().append(&away.secrets, &*away.seams.clock, |_| Ok(Some(purge.clone()))).unwrap();
     assert_eq!(office.copy().copied.len(), 1);
+}
+
+#[test]
+fn what_was_copied_survives_a_prune_of_the_target_and_what_was_pruned_is_copied_again() {
+    for kinship in BOTH {
+        let office = Office::new(kinship);
+        furnish(&office);
+        office.back_up();
+        office.copy();
+        office.write("data/new.bin", &noise(2, 300_000));
+        let plain = office.machine.copy_source("plain");
+        office.back_up();
+        office.copy();
+        let away = office.open(&office.away);
+        let [first, _] = office.copies().try_into().unwrap();
+        let context = office.context(&office.away_folders);
+        forget::named(&away, &[first.id.to_string()], &Filter::default(), &no_guards(), false, context).unwrap();
+        let options = PruneOptions { undo_window: Duration::ZERO, grace: Duration::ZERO, ..PruneOptions::default() };
+        prune::run(&away, &options, context).unwrap();
+        let [second] = office.copies().try_into().unwrap();
+        assert_eq!(office.misses(&second.manifest, &plain), Vec::<String>::new(), "{kinship:?}");
+        let again = office.copy();
+        assert_eq!((again.copied.len(), again.present.len(), again.failed.len()), (1, 1, 0), "{kinship:?}");
+        assert_eq!(again.travel().bytes_read, 0, "{kinship:?}: its successor has all of it");
+        assert_eq!(office.findings(), Vec::<String>::new(), "{kinship:?}");
+    }
 }
 
 #[test]
