@@ -1,7 +1,8 @@
 //! What a repository of very many chunks costs: `cargo run --release --all-features --example scale [CHUNKS [DIR]]`.
 //!
 //! Makes such a repository (20 million chunks unless told otherwise), backs up a small tree into it twice, checks
-//! it, removes a pack and checks again. Each step is a process of its own, whose peak memory is printed.
+//! it, weighs it as `prune --dry-run` does, removes a pack and checks again. Each step is a process of its own, whose
+//! peak memory is printed.
 
 #![allow(
     clippy::expect_used,
@@ -29,6 +30,7 @@ use dssvault::repo::keys::Credential;
 use dssvault::vault::backup::{self, BackupOptions, Source};
 use dssvault::vault::check::{self, ReadData};
 use dssvault::vault::context::Folders;
+use dssvault::vault::prune::{self, PruneOptions};
 use dssvault::vault::{Context, init};
 
 /// Bytes a step may take at its peak.
@@ -94,6 +96,20 @@ impl Trial {
         report.is_clean()
     }
 
+    /// What would be freed: nothing, for everything is needed.
+    fn prune(&self) {
+        let (repository, folders, cancel) = (self.open(), self.folders(), Cancel::default());
+        let context = Context { progress: &Silent, cancel: &cancel, folders: &folders };
+        let options = PruneOptions { dry_run: true, ..PruneOptions::default() };
+        let report = prune::run(&repository, &options, context).unwrap();
+        println!(
+            "  {} packs, {} MiB used; {} would be marked",
+            report.packs.count,
+            report.used_bytes >> 20,
+            report.marked.count
+        );
+    }
+
     fn remove_a_pack(&self) {
         let storage = self.location().existing_store().unwrap();
         let largest = storage.list(ObjectKind::Pack).unwrap().into_iter().max_by_key(|entry| entry.bytes).unwrap();
@@ -109,6 +125,7 @@ fn step(name: &str, trial: &Trial, chunks: u64) {
     match name {
         "generate" => trial.generate(chunks),
         "backup" => trial.backup(),
+        "prune" => trial.prune(),
         "check" => assert!(trial.check(), "the repository is not clean"),
         "check-damaged" => assert!(!trial.check(), "the missing pack was not noticed"),
         _ => panic!("there is no step `{name}`"),
@@ -163,6 +180,7 @@ fn main() {
     run_step("first backup of a small tree, without a cache", "backup", &trial, chunks);
     run_step("the same again, unchanged", "backup", &trial, chunks);
     run_step("check", "check", &trial, chunks);
+    run_step("prune, as a dry run", "prune", &trial, chunks);
     trial.remove_a_pack();
     run_step("check with one pack removed", "check-damaged", &trial, chunks);
 }

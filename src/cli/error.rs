@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use crate::app::AppError;
 use crate::base::hint::Hint;
-use crate::cli::exit;
+use crate::cli::{exit, text};
 use crate::dss::backup::NodeError;
 use crate::dss::control::ControlError;
 use crate::dss::datadir::error::DatadirError;
@@ -148,9 +148,9 @@ impl Fault {
             let line = serde_json::to_string(self).map_err(io::Error::other)?;
             return writeln!(out, "{line}");
         }
-        writeln!(out, "error: {}", self.message)?;
+        writeln!(out, "error: {}", text::message(&self.message))?;
         match &self.hint {
-            Some(hint) => writeln!(out, "hint: {hint}"),
+            Some(hint) => writeln!(out, "hint: {}", text::message(hint)),
             None => Ok(()),
         }
     }
@@ -173,6 +173,15 @@ mod tests {
         error: there is no repository at /srv/vault
         hint: check the location, or create a repository with `dssvault init`
         ");
+    }
+
+    #[test]
+    fn a_name_in_an_error_cannot_steer_the_terminal() {
+        let mut out = Vec::new();
+        let message = "database \u{1b}[2Jd\u{202e}g is gone\nand C:\\x too";
+        Fault::with(1, message.to_owned(), Some("say \u{7}so".to_owned()), false).write_to(&mut out).unwrap();
+        let shown = String::from_utf8(out).unwrap();
+        assert_eq!(shown, "error: database \\x1b[2Jd\\u{202e}g is gone\nand C:\\x too\nhint: say \\x07so\n");
     }
 
     #[test]

@@ -37,6 +37,15 @@ pub fn printable(bytes: &[u8]) -> String {
     text
 }
 
+/// A message of several lines in which nothing but its ends of lines can steer a terminal.
+pub fn message(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character != '\n' && steers(character) { push_escaped(&mut shown, character) } else { shown.push(character) }
+    }
+    shown
+}
+
 fn push_escaped(text: &mut String, character: char) {
     // Writing to a String cannot fail.
     let _ = if (character as u32) < 0x80 {

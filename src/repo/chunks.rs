@@ -11,6 +11,7 @@ use crate::repo::index::{ChunkPlace, Index, PackPlace};
 use crate::repo::pack::reader;
 use crate::repo::repository::Repository;
 use crate::repo::secrets::{IdDomain, IdKey};
+use crate::storage::StorageError;
 
 /// Reads chunks for walking trees and dumping files. It remembers a few blocks, since neighbours are asked for
 /// next. A restore of many files reads blocks itself, in the order of packs.
@@ -52,13 +53,26 @@ impl<'a> ChunkReader<'a> {
         self.index
     }
 
-    /// The plaintext of a chunk, from the first copy that is whole. If all copies fail, the last error.
+    /// The plaintext of a chunk, from the first copy that is whole. If all copies fail, the last error. If one of them
+    /// is gone, or there is none, it may lie elsewhere since: the index is then read once more.
     pub fn read(&self, id: &ChunkId) -> Result<Vec<u8>, RepoError> {
         self.read_with_domain(id).map(|(chunk, _)| chunk)
     }
 
     /// The same with the domain whose key made the id.
     pub fn read_with_domain(&self, id: &ChunkId) -> Result<(Vec<u8>, IdDomain), RepoError> {
+        let seen = self.index.generation();
+        match self.read_known(id) {
+            Err(RepoError::ChunkMissing { .. } | RepoError::Storage(StorageError::NotFound { .. }))
+                if self.index.refresh(seen)? =>
+            {
+                self.read_known(id)
+            }
+            read => read,
+        }
+    }
+
+    fn read_known(&self, id: &ChunkId) -> Result<(Vec<u8>, IdDomain), RepoError> {
         let mut failure = RepoError::ChunkMissing { id: *id };
         for place in self.index.places(id)? {
             match self.read_at(id, place) {

@@ -126,3 +126,45 @@ fn a_full_target_is_named_and_a_restore_goes_on_when_there_is_room() {
     let back = crate::tree_diff::restored(&target, &machine.source());
     assert_eq!(crate::tree_diff::differences(&machine.source(), &back), [""; 0]);
 }
+
+/// Takes all room but so many bytes.
+fn fill(place: &Path, left: u64) {
+    let ballast = std::fs::File::create(place.join("ballast")).unwrap();
+    let mut bytes = 0;
+    while std::os::unix::fs::FileExt::write_all_at(&ballast, &[1; 64 << 10], bytes).is_ok() {
+        bytes += 64 << 10;
+    }
+    ballast.set_len(bytes.saturating_sub(left)).unwrap();
+}
+
+#[test]
+fn a_full_repository_gives_back_what_was_forgotten() {
+    let machine = Machine::new();
+    let _disk = match SmallDisk::mount(machine.path("disk"), 80) {
+        Ok(disk) => disk,
+        Err(reason) => return skip("full_disk::a_full_repository_gives_back_what_was_forgotten", &reason),
+    };
+    let store = machine.found_on_disk("disk/vault");
+    machine.write("goes.bin", &noise(1, 40 << 20));
+    machine.write("stays.bin", &noise(2, 10 << 20));
+    assert!(machine.backup_program("disk/vault").output().unwrap().status.success());
+    let gone = machine.snapshots(&store)[0].0;
+    std::fs::remove_file(machine.source().join("goes.bin")).unwrap();
+    assert!(machine.backup_program("disk/vault").output().unwrap().status.success());
+    machine.forget(&store, gone);
+    let prune = ["prune", "--no-repack", "--undo-window", "0s", "--grace", "0s"];
+
+    fill(&machine.path("disk"), 0);
+    let done = machine.program("disk/vault", &prune).output().unwrap();
+    require_said(&done, &machine.path("disk"));
+    assert!(machine.check(&store, &machine.folders).unwrap().is_clean());
+
+    fill(&machine.path("disk"), 256 << 10);
+    let done = machine.program("disk/vault", &prune).output().unwrap();
+    assert!(done.status.success(), "{done:?}");
+    let left: u64 = machine.objects_on_disk("disk/vault", "packs").iter().map(|(_, bytes)| bytes).sum();
+    assert!(left < 30 << 20, "whole packs went, and {left} bytes are left");
+    let (_, kept) = machine.snapshots(&store).remove(0);
+    assert_eq!(machine.misses(&store, &machine.folders, &kept, &machine.source()), [""; 0]);
+    assert!(machine.check(&store, &machine.folders).unwrap().is_clean());
+}

@@ -349,6 +349,61 @@ fn small_packs_of_many_backups_are_gathered() {
     assert_eq!((again.marked.count, again.segments_merged), (0, 0), "nothing is done twice");
 }
 
+/// A store in which something happens the first time a pack is read.
+struct Meanwhile {
+    inner: MemoryStore,
+    hook: std::sync::Mutex<Option<Box<dyn FnOnce() + Send>>>,
+}
+
+impl Storage for Meanwhile {
+    fn stage(&self) -> Result<Box<dyn dssvault::storage::Staged>, dssvault::storage::StorageError> {
+        self.inner.stage()
+    }
+
+    fn get(&self, name: &ObjectName, limit: u64) -> Result<Vec<u8>, dssvault::storage::StorageError> {
+        self.inner.get(name, limit)
+    }
+
+    fn get_range(&self, name: &ObjectName, at: u64, length: usize) -> Result<Vec<u8>, dssvault::storage::StorageError> {
+        if name.kind() == ObjectKind::Pack
+            && let Some(hook) = self.hook.lock().unwrap().take()
+        {
+            hook();
+        }
+        self.inner.get_range(name, at, length)
+    }
+
+    fn list(&self, kind: ObjectKind) -> Result<Vec<dssvault::storage::ObjectEntry>, dssvault::storage::StorageError> {
+        self.inner.list(kind)
+    }
+
+    fn delete(&self, name: &ObjectName) -> Result<(), dssvault::storage::StorageError> {
+        self.inner.delete(name)
+    }
+
+    fn location(&self) -> String {
+        self.inner.location()
+    }
+}
+
+#[test]
+fn a_restore_goes_on_with_the_packs_that_a_prune_wrote_meanwhile() {
+    let scene = Arc::new(Scene::with_waste().0);
+    let second = scene.machine.snapshots(&scene.store).into_iter().max_by_key(|(_, manifest)| manifest.time).unwrap();
+    let pruned = {
+        let scene = Arc::clone(&scene);
+        move || {
+            let other = scene.machine.folders_like(&scene.machine.folders, "other");
+            let report = scene.machine.prune(&scene.store, &other, &patient()).unwrap();
+            assert!(report.repacked.count > 0 && report.deleted.count > 0, "{report:?}");
+        }
+    };
+    let hook = std::sync::Mutex::new(Some(Box::new(pruned) as Box<dyn FnOnce() + Send>));
+    let store: Arc<dyn Storage> = Arc::new(Meanwhile { inner: scene.memory.clone(), hook });
+    let misses = scene.machine.misses(&store, &scene.machine.folders, &second.1, &scene.machine.source());
+    assert_eq!(misses, Vec::<String>::new());
+}
+
 #[test]
 fn a_store_is_pruned_by_two_owners_in_turns() {
     let (scene, _, second) = Scene::with_waste();

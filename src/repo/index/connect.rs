@@ -113,11 +113,7 @@ pub struct Reading<'a> {
 impl Reading<'_> {
     /// A cache that holds every readable segment of the store.
     pub fn connect(&mut self, home: &Home) -> Result<(Arc<Cache>, Contents), RepoError> {
-        let mut listing = self.repository.storage.list(ObjectKind::Index)?;
-        // A doomed segment vanishes any moment: it lists nothing (I4).
-        let doomed = &self.verdicts.doomed_segments;
-        listing.retain(|entry| segment::id_of(&entry.name).is_none_or(|id| !doomed.contains(&id)));
-        listing.sort_by(|a, b| (a.created, &a.name).cmp(&(b.created, &b.name)));
+        let listing = self.listing()?;
         let media = [Medium::OnDisk, Medium::NewOnDisk, Medium::Scratch, Medium::SystemScratch];
         let present = Present::new(self.repository, self.verdicts);
         let filled = home.first_good(&media, |cache, medium, sorting| {
@@ -127,13 +123,31 @@ impl Reading<'_> {
                 None if medium == Medium::OnDisk => return Err(Fault("it is not of this repository".into()).into()),
                 None => Contents::new(Record::new(self.repository.id())),
             };
-            self.catch_up(cache, contents, &listing, &present, sorting)
+            let built = self.catch_up(cache, contents, &listing, &present, sorting)?;
+            remove_retired(cache, &built)?;
+            Ok(built.contents)
         });
         for problem in &self.problems {
             let path = problem.name.to_string();
             self.progress.on(Event::Problem { path: Path::new(&path), cause: &problem.cause });
         }
         filled
+    }
+
+    /// What is new since a cache in use was brought up to date. The runs it merged may be in use too.
+    pub fn refresh(&mut self, cache: &Cache, contents: Contents, sorting: &Path) -> Result<Built, Trouble> {
+        let listing = self.listing()?;
+        let present = Present::new(self.repository, self.verdicts);
+        self.catch_up(cache, contents, &listing, &present, sorting)
+    }
+
+    /// The segments that are not doomed, the oldest first: a doomed one vanishes any moment and lists nothing (I4).
+    fn listing(&self) -> Result<Vec<ObjectEntry>, RepoError> {
+        let mut listing = self.repository.storage.list(ObjectKind::Index)?;
+        let doomed = &self.verdicts.doomed_segments;
+        listing.retain(|entry| segment::id_of(&entry.name).is_none_or(|id| !doomed.contains(&id)));
+        listing.sort_by(|a, b| (a.created, &a.name).cmp(&(b.created, &b.name)));
+        Ok(listing)
     }
 
     /// A cache built from the same sources in the same order as one that failed, so that pack numbers stay.
@@ -157,14 +171,14 @@ impl Reading<'_> {
         listing: &[ObjectEntry],
         present: &Present<'_>,
         sorting: &Path,
-    ) -> Result<Contents, Trouble> {
+    ) -> Result<Built, Trouble> {
         let folded: HashSet<SegmentId> = contents.sources.iter().filter_map(Source::segment).collect();
         let is_new = |entry: &&ObjectEntry| segment::id_of(&entry.name).is_none_or(|id| !folded.contains(&id));
         let new: Vec<&ObjectEntry> = listing.iter().filter(is_new).collect();
         let looks_again = self.must_look_again(cache, &contents)?;
         if new.is_empty() && !looks_again {
             require_listed(&contents, listing)?;
-            return Ok(contents);
+            return Ok(Built { contents, retired: Vec::new() });
         }
         let mut builder = Builder::new(cache, contents, sorting);
         if looks_again {
@@ -180,9 +194,7 @@ impl Reading<'_> {
         builder.take_notice(self.verdicts.last_swept);
         // Only now is it known which vanished segments a merged one stands for.
         require_listed(builder.contents(), listing)?;
-        let built = builder.finish(self.cancel)?;
-        remove_retired(cache, &built)?;
-        Ok(built.contents)
+        builder.finish(self.cancel)
     }
 
     /// Whether packs of the cache may be gone: swept since it last took notice (I2), or doomed.

@@ -23,6 +23,7 @@ pub mod unlisted;
 mod view;
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use crate::base::cancel::Cancel;
@@ -38,6 +39,7 @@ use crate::repo::index::connect::{Home, Reading};
 use crate::repo::index::run::Run;
 use crate::repo::index::shelf::Fault;
 use crate::repo::index::view::{Changed, View};
+use crate::repo::journal::State;
 use crate::repo::pack::reader;
 use crate::repo::repository::Repository;
 
@@ -53,7 +55,10 @@ pub use segment::ListedPack;
 pub struct Index {
     repository: Repository,
     home: Home,
-    verdicts: Verdicts,
+    verdicts: RwLock<Arc<Verdicts>>,
+    /// The journal as a refresh read it last; none before the first.
+    journal: Mutex<Option<State>>,
+    generation: AtomicU64,
     view: RwLock<Arc<View>>,
     /// Held by the one thread that changes the cache; the runs that wait to be removed.
     retired: Mutex<Vec<Arc<Run>>>,
@@ -101,7 +106,9 @@ impl Index {
         Ok(Self {
             repository: repository.handle(),
             home,
-            verdicts,
+            verdicts: RwLock::new(Arc::new(verdicts)),
+            journal: Mutex::default(),
+            generation: AtomicU64::new(0),
             view: RwLock::new(Arc::new(view)),
             retired: Mutex::default(),
             problems,
@@ -171,7 +178,7 @@ impl Index {
         cancel: &Cancel,
     ) -> Result<u64, RepoError> {
         let listing = repository.storage.list(ObjectKind::Pack)?;
-        let (mut adopted, mut problems) = (0, Vec::new());
+        let (mut adopted, mut problems, verdicts) = (0, Vec::new(), self.verdicts());
         self.change(cancel, |builder| {
             (adopted, problems) = (0, Vec::new());
             for entry in &listing {
@@ -179,7 +186,7 @@ impl Index {
                     return Err(RepoError::Interrupted.into());
                 }
                 let Ok(id) = entry.name.text().parse::<PackId>() else { continue };
-                if self.verdicts.doomed.contains(&id) || builder.knows(&id)? {
+                if verdicts.doomed.contains(&id) || builder.knows(&id)? {
                     continue;
                 }
                 match reader::read_table(repository, id, entry.bytes) {
@@ -204,6 +211,52 @@ impl Index {
         Ok(adopted)
     }
 
+    /// How often the index was read once more.
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// Reads journal and segments once more, for a reader whose pack is gone: a prune may have put its chunks elsewhere.
+    /// `seen` is the generation it looked in: another thread may have done it since. `false` if nothing has changed; pack
+    /// numbers stay. A cache that cannot be brought up to
+    /// date is left as it is.
+    pub fn refresh(&self, seen: u64) -> Result<bool, RepoError> {
+        let mut journal = lock(&self.journal);
+        if self.generation() > seen {
+            return Ok(true);
+        }
+        let before = journal.as_ref().map(|state| state.head);
+        let state = match journal.take() {
+            Some(state) => self.repository.journal().follow_up(state)?,
+            None => self.repository.journal().load()?,
+        };
+        let verdicts = Arc::new(Verdicts::of(&state));
+        let is_new = before != Some(state.head);
+        *journal = Some(state);
+        if !is_new {
+            return Ok(false);
+        }
+        let mut retired = lock(&self.retired);
+        let (view, repository, cancel) = (self.view(), &self.repository, &Cancel::default());
+        let (strictness, problems) = (Strictness::Lenient, Vec::new());
+        let mut reading = Reading { repository, strictness, verdicts: &verdicts, progress: &Silent, cancel, problems };
+        match reading.refresh(&view.cache, view.contents.clone(), &self.home.sorting_folder()) {
+            Ok(Built { contents, retired: merged }) => {
+                self.install(
+                    View::new(Arc::clone(&view.cache), contents, &verdicts).map_err(|fault| self.unusable(&fault))?,
+                );
+                *self.verdicts.write().unwrap_or_else(PoisonError::into_inner) = verdicts;
+                self.generation.fetch_add(1, Ordering::Release);
+                retired.extend(merged);
+                drop(view);
+                self.remove_retired(&mut retired)?;
+                Ok(true)
+            }
+            Err(Trouble::Repo(error)) => Err(error),
+            Err(Trouble::Cache(_)) => Ok(false),
+        }
+    }
+
     /// Whether a readable segment lists this pack.
     pub fn lists(&self, pack: &PackId) -> Result<bool, RepoError> {
         self.ask(|view| view.lists(pack))
@@ -211,12 +264,14 @@ impl Index {
 
     /// The segments the cache holds, in the order they were folded in.
     pub fn segments(&self) -> Result<Vec<ListedSegment>, RepoError> {
-        self.ask(|view| view.segments(&self.verdicts))
+        let verdicts = self.verdicts();
+        self.ask(|view| view.segments(&verdicts))
     }
 
     /// Whether the journal marks or dooms this pack.
     pub fn is_condemned(&self, pack: &PackId) -> bool {
-        self.verdicts.marked.contains(pack) || self.verdicts.doomed.contains(pack)
+        let verdicts = self.verdicts();
+        verdicts.marked.contains(pack) || verdicts.doomed.contains(pack)
     }
 
     /// Segments and packs that could not be read, in the order they were met.
@@ -247,6 +302,10 @@ impl Index {
 
     fn view(&self) -> Arc<View> {
         Arc::clone(&self.view.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn verdicts(&self) -> Arc<Verdicts> {
+        Arc::clone(&self.verdicts.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn install(&self, view: View) {
@@ -305,7 +364,7 @@ impl Index {
             return Ok(None);
         }
         let Built { contents, retired } = builder.finish(cancel)?;
-        Ok(Some((View::new(Arc::clone(&view.cache), contents, &self.verdicts)?, retired)))
+        Ok(Some((View::new(Arc::clone(&view.cache), contents, &self.verdicts())?, retired)))
     }
 
     /// Removes merged runs that no reader holds any more.
@@ -330,10 +389,10 @@ impl Index {
         retired.clear();
         let (repository, cancel) = (&self.repository, &Cancel::default());
         let strictness = Strictness::Lenient;
-        let verdicts = &self.verdicts;
+        let verdicts = &*self.verdicts();
         let mut reading = Reading { repository, strictness, verdicts, progress: &Silent, cancel, problems: Vec::new() };
         let (cache, contents) = reading.replay(&self.home, &view.contents.sources)?;
-        self.install(View::new(cache, contents, &self.verdicts).map_err(|fault| self.unusable(&fault))?);
+        self.install(View::new(cache, contents, verdicts).map_err(|fault| self.unusable(&fault))?);
         Ok(())
     }
 

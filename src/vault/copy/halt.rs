@@ -1,7 +1,6 @@
 //! Why a snapshot was not copied, told apart by what that means for the others.
 
 use crate::repo::RepoError;
-use crate::storage::StorageError;
 use crate::vault::VaultError;
 
 /// The end of copying one snapshot.
@@ -12,8 +11,6 @@ pub enum Halt {
         path: Option<Vec<u8>>,
         /// What is wrong.
         cause: String,
-        /// Whether something is not there: it may have been moved elsewhere since the index was read.
-        missing: bool,
     },
     /// The target failed, or a stop was requested.
     Stop(Box<VaultError>),
@@ -22,7 +19,7 @@ pub enum Halt {
 impl Halt {
     /// Something wrong with the source.
     pub fn source(cause: String) -> Self {
-        Self::Source { path: None, cause, missing: false }
+        Self::Source { path: None, cause }
     }
 
     /// A failure of the target, or of this machine.
@@ -33,7 +30,7 @@ impl Halt {
     /// Says which file it is about, unless that was said.
     pub fn at(self, name: &[u8]) -> Self {
         match self {
-            Self::Source { path: None, cause, missing } => Self::Source { path: Some(name.to_vec()), cause, missing },
+            Self::Source { path: None, cause } => Self::Source { path: Some(name.to_vec()), cause },
             told => told,
         }
     }
@@ -44,11 +41,7 @@ impl From<RepoError> for Halt {
     fn from(error: RepoError) -> Self {
         match error {
             RepoError::Interrupted => Self::stop(error),
-            error => {
-                use RepoError::{ChunkMissing, Storage};
-                let missing = matches!(error, ChunkMissing { .. } | Storage(StorageError::NotFound { .. }));
-                Self::Source { path: None, cause: error.to_string(), missing }
-            }
+            error => Self::source(error.to_string()),
         }
     }
 }

@@ -82,7 +82,7 @@ pub fn run(
                 tell(&copied);
                 report.copied.push(copied);
             }
-            Err(Halt::Source { path, cause, .. }) => report.failed.push(Failed::of(&held, path, cause)),
+            Err(Halt::Source { path, cause }) => report.failed.push(Failed::of(&held, path, cause)),
             Err(Halt::Stop(error)) => return Err(*error),
         }
     }
@@ -105,17 +105,6 @@ struct Run<'a> {
 
 impl Run<'_> {
     fn copy(&mut self, held: &Held) -> Result<Copied, Halt> {
-        match self.attempt(held) {
-            // Somebody may have moved it to another pack since the index was read (`docs/protocol.md`, "Readers").
-            Err(Halt::Source { missing: true, .. }) => {
-                self.index = None;
-                self.attempt(held)
-            }
-            outcome => outcome,
-        }
-    }
-
-    fn attempt(&mut self, held: &Held) -> Result<Copied, Halt> {
         let Self { source, target, here, there, .. } = self;
         let index = match &mut self.index {
             Some(index) => index,

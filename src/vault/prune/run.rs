@@ -22,6 +22,7 @@ use crate::vault::prune::look::{Known, Look};
 use crate::vault::prune::plan::{self, Limits, Plan};
 use crate::vault::prune::repack::Repack;
 use crate::vault::prune::report::{PruneReport, Tally};
+use crate::vault::prune::segments::Merged;
 use crate::vault::prune::{PruneOptions, doom, marks, segments, tidy};
 use crate::vault::{Context, VaultError, backup, forget, sealer};
 
@@ -304,13 +305,19 @@ impl<'a> Prune<'a> {
         drop(index);
         let chosen = segments::choose(&figures, FEW_SEGMENTS);
         let merged = segments::merge(self.repository, &self.sealer, &journal, &chosen, self.context)?;
-        (self.report.segments_merged, self.report.segments_written) = merged;
+        self.note(merged);
         let deletion = deletion::delete(self.repository, self.context)?;
         self.report.deleted += deletion.packs;
         self.report.problems.extend(deletion.problems());
         deletion.sweep(self.repository)?;
         tidy::snapshots(self.repository, self.context)?;
         Ok(self.report)
+    }
+
+    fn note(&mut self, merged: Merged) {
+        self.report.segments_merged = merged.replaced;
+        self.report.segments_written = merged.written;
+        self.report.problems.extend(merged.problems);
     }
 
     fn now(&self) -> Timestamp {
@@ -329,8 +336,7 @@ pub fn optimize(repository: &Repository, dry_run: bool, context: Context<'_>) ->
     let chosen = segments::choose(&figures, 2);
     prune.report.segments_merged = chosen.len() as u64;
     if !dry_run {
-        let merged = segments::merge(repository, &prune.sealer, &journal, &chosen, context)?;
-        (prune.report.segments_merged, prune.report.segments_written) = merged;
+        prune.note(segments::merge(repository, &prune.sealer, &journal, &chosen, context)?);
         let deletion = deletion::delete(repository, context)?;
         prune.report.deleted = deletion.packs;
         prune.report.problems.extend(deletion.problems());

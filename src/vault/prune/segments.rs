@@ -58,28 +58,39 @@ pub fn choose(segments: &[Figures], few: usize) -> Vec<Figures> {
     chosen
 }
 
-/// Merges; gives how many segments were replaced, and by how many.
+/// What merging came to.
+#[derive(Default)]
+pub struct Merged {
+    /// Segments that were replaced.
+    pub replaced: u64,
+    /// Segments that were written for it.
+    pub written: u64,
+    /// Object and cause: segments that cannot be read, and are left alone.
+    pub problems: Vec<(String, String)>,
+}
+
+/// Merges.
 pub fn merge(
     repository: &Repository,
     sealer: &Sealer,
     journal: &State,
     chosen: &[Figures],
     context: Context<'_>,
-) -> Result<(u64, u64), VaultError> {
-    let (mut replaced, mut written) = (0, 0);
+) -> Result<Merged, VaultError> {
+    let mut merged = Merged::default();
     let mut rest = chosen;
     while !rest.is_empty() {
         if context.cancel.is_requested() {
             return Err(VaultError::Interrupted);
         }
-        let (group, taken) = Group::read(repository, journal, rest)?;
+        let (group, taken) = Group::read(repository, journal, rest, &mut merged.problems)?;
         rest = rest.get(taken..).unwrap_or_default();
-        if let Some(merged) = group.replace(repository, sealer)? {
-            replaced += group.inputs.len() as u64;
-            written += u64::from(merged);
+        if let Some(is_written) = group.replace(repository, sealer)? {
+            merged.replaced += group.inputs.len() as u64;
+            merged.written += u64::from(is_written);
         }
     }
-    Ok((replaced, written))
+    Ok(merged)
 }
 
 /// Whole segments that fit into one together: so each is covered by a single other one.
@@ -92,7 +103,12 @@ struct Group {
 
 impl Group {
     /// Reads from the front of `chosen` as many as fit; gives how many were taken.
-    fn read(repository: &Repository, journal: &State, chosen: &[Figures]) -> Result<(Self, usize), VaultError> {
+    fn read(
+        repository: &Repository,
+        journal: &State,
+        chosen: &[Figures],
+        problems: &mut Vec<(String, String)>,
+    ) -> Result<(Self, usize), VaultError> {
         let mut group = Self { inputs: Vec::new(), packs: Vec::new(), left_out: HashSet::new() };
         let (mut taken, mut bytes, mut seen) = (0, 0, HashSet::<PackId>::new());
         for figures in chosen {
@@ -104,6 +120,11 @@ impl Group {
                 Ok(segment) => segment,
                 // Merged by another owner meanwhile.
                 Err(RepoError::Storage(StorageError::NotFound { .. })) => continue,
+                // What the cache knows of it is right, so nothing that was decided is wrong.
+                Err(RepoError::Damaged { name, why }) => {
+                    problems.push((name.to_string(), why));
+                    continue;
+                }
                 Err(error) => return Err(error.into()),
             };
             bytes += figures.bytes;
