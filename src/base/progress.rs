@@ -10,6 +10,8 @@ pub enum Phase {
     Index,
     /// Walking and reading sources.
     Backup,
+    /// Copying snapshots into another repository.
+    Copy,
     /// Writing the last packs, the index segment and the manifest.
     Commit,
     /// Reading trees to learn what is to be written.

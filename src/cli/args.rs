@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::cli::commands::{
-    backup, check, completions, demo, drill_database, dump, export, forget, import_tar, init, inspect, key, ls, man,
-    optimize, parity, pin, prune, repair, restore, resume, snapshots, stats, undelete,
+    backup, check, completions, copy, demo, diff, drill_database, dump, export, find, forget, history, import_tar,
+    init, inspect, key, ls, man, optimize, parity, pin, prune, repair, restore, resume, snapshots, stats, undelete,
 };
 use crate::cli::environment;
 use crate::cli::error::CliError;
@@ -87,6 +87,12 @@ pub enum Command {
     Restore(Box<restore::Args>),
     /// List the files of a snapshot
     Ls(ls::Args),
+    /// Show what differs between two snapshots
+    Diff(diff::Args),
+    /// Look for files in all snapshots
+    Find(find::Args),
+    /// Show when a file changed over the snapshots
+    History(history::Args),
     /// Try the database dumps of a snapshot in a throw-away server
     DrillDatabase(drill_database::Args),
     /// Write a file, or a directory as tar, to standard output
@@ -107,6 +113,8 @@ pub enum Command {
     Prune(prune::Args),
     /// Merge small index segments
     Optimize(optimize::Args),
+    /// Copy snapshots into a second repository
+    Copy(Box<copy::Args>),
     /// Verify that everything needed is there and undamaged
     Check(check::Args),
     /// Add, list and drop parity, from which damaged packs are mended
@@ -142,6 +150,9 @@ impl Command {
             Self::Snapshots(args) => snapshots::run(args, session),
             Self::Restore(args) => restore::run(*args, session),
             Self::Ls(args) => ls::run(args, session),
+            Self::Diff(args) => diff::run(args, session),
+            Self::Find(args) => find::run(args, session),
+            Self::History(args) => history::run(args, session),
             Self::DrillDatabase(args) => drill_database::run(args, session),
             Self::Dump(args) => dump::run(args, session),
             Self::Export(args) => export::run(args, session),
@@ -152,6 +163,7 @@ impl Command {
             Self::Unpin(args) => pin::run_unpin(args, session),
             Self::Prune(args) => prune::run(args, session),
             Self::Optimize(args) => optimize::run(args, session),
+            Self::Copy(args) => copy::run(*args, session),
             Self::Check(args) => check::run(args, session),
             Self::Parity(args) => parity::run(args, session),
             Self::Repair(args) => repair::run(args, session),

@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
 
+use crate::base::variables;
 pub use crate::base::variables::{
     DATABASE_PASSWORD, DATABASE_PASSWORD_COMMAND, NEW_PASSWORD, PASSWORD, PASSWORD_COMMAND,
 };
@@ -12,6 +13,8 @@ pub use crate::base::variables::{
 pub const REPO: &str = "DSSVAULT_REPO";
 /// Names a file that holds the password.
 pub const PASSWORD_FILE: &str = "DSSVAULT_PASSWORD_FILE";
+/// Names the repository copied to.
+pub const TO_REPO: &str = "DSSVAULT_TO_REPO";
 /// The cache folder.
 pub const CACHE_DIR: &str = "DSSVAULT_CACHE_DIR";
 /// Names a file that holds a key of DSS's public API.
@@ -22,6 +25,33 @@ pub const DATABASE_PASSWORD_FILE: &str = "DSSVAULT_DATABASE_PASSWORD_FILE";
 pub const PG_BIN: &str = "DSSVAULT_PG_BIN";
 /// What is logged, in the notation of `tracing` (`debug`, `dssvault::vault=trace`).
 pub const LOG: &str = "DSSVAULT_LOG";
+
+/// Where the password of a second repository is looked for.
+pub struct SecretVariables {
+    /// What its options begin with.
+    pub option: &'static str,
+    /// Names a file.
+    pub file: &'static str,
+    /// A command.
+    pub command: &'static str,
+    /// The password itself.
+    pub password: &'static str,
+}
+
+/// Of the repository copied to.
+pub const TO: SecretVariables = SecretVariables {
+    option: "--to",
+    file: "DSSVAULT_TO_PASSWORD_FILE",
+    command: variables::TO_PASSWORD_COMMAND,
+    password: variables::TO_PASSWORD,
+};
+/// Of the repository a new one is to be like.
+pub const LIKE: SecretVariables = SecretVariables {
+    option: "--like",
+    file: "DSSVAULT_LIKE_PASSWORD_FILE",
+    command: variables::LIKE_PASSWORD_COMMAND,
+    password: variables::LIKE_PASSWORD,
+};
 
 /// Sends the library's log to stderr. Without a wish only warnings appear, as bare lines.
 pub fn start_log(verbose: u8) {

@@ -16,6 +16,7 @@ mod output;
 mod progress;
 mod prompt;
 mod retention;
+mod second;
 mod session;
 mod signals;
 mod sink;

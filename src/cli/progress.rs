@@ -310,6 +310,7 @@ fn word(phase: Phase) -> &'static str {
     match phase {
         Phase::Index => "index",
         Phase::Backup => "backup",
+        Phase::Copy => "copy",
         Phase::Commit => "commit",
         Phase::Plan => "plan",
         Phase::Restore => "restore",

@@ -45,6 +45,11 @@ impl SnapshotPath {
     }
 }
 
+/// A path inside snapshots, without its first slash.
+pub fn inner_path(text: &OsStr) -> Result<Vec<u8>, String> {
+    clean_path(text.as_bytes())
+}
+
 /// Drops empty and `.` components; `..` has no meaning inside a snapshot.
 fn clean_path(bytes: &[u8]) -> Result<Vec<u8>, String> {
     let mut parts = Vec::new();

@@ -9,5 +9,6 @@ pub mod import;
 pub mod inspect;
 pub mod jobs;
 pub mod migrate;
+pub mod objects;
 pub mod restore;
 pub mod running;

@@ -141,6 +141,7 @@ fn manifest() -> Manifest {
         imported: None,
         databases: None,
         repaired: None,
+        origin: None,
     }
 }
 

@@ -58,6 +58,11 @@ impl<'a> ChunkReader<'a> {
     /// The plaintext of a chunk, from the first copy that is whole. If all copies fail, the last error. If one of them
     /// is gone, or there is none, it may lie elsewhere since: the index is then read once more.
     pub fn read(&self, id: &ChunkId) -> Result<Vec<u8>, RepoError> {
+        self.read_with_domain(id).map(|(chunk, _)| chunk)
+    }
+
+    /// The same with the domain whose key made the id.
+    pub fn read_with_domain(&self, id: &ChunkId) -> Result<(Vec<u8>, IdDomain), RepoError> {
         let seen = self.index.generation();
         match self.read_known(id) {
             Err(RepoError::ChunkMissing { .. } | RepoError::Storage(StorageError::NotFound { .. }))
@@ -69,7 +74,7 @@ impl<'a> ChunkReader<'a> {
         }
     }
 
-    fn read_known(&self, id: &ChunkId) -> Result<Vec<u8>, RepoError> {
+    fn read_known(&self, id: &ChunkId) -> Result<(Vec<u8>, IdDomain), RepoError> {
         let mut failure = RepoError::ChunkMissing { id: *id };
         for place in self.index.places(id)? {
             match self.read_copy(id, place) {
@@ -100,8 +105,8 @@ impl<'a> ChunkReader<'a> {
         Ok(cipher)
     }
 
-    /// The plaintext of one copy of a chunk.
-    pub fn read_copy(&self, id: &ChunkId, place: ChunkPlace) -> Result<Vec<u8>, RepoError> {
+    /// The plaintext of one copy of a chunk, and the domain whose key made the id.
+    pub fn read_copy(&self, id: &ChunkId, place: ChunkPlace) -> Result<(Vec<u8>, IdDomain), RepoError> {
         let pack = self.index.pack(place.pack)?;
         let block = self.block(place, &pack)?;
         self.cut(id, place, &pack, &block).or_else(|first| {
@@ -112,7 +117,13 @@ impl<'a> ChunkReader<'a> {
     }
 
     /// The chunk out of a block that was just read; a wrong one is an error that names the object.
-    fn cut(&self, id: &ChunkId, place: ChunkPlace, pack: &PackPlace, block: &[u8]) -> Result<Vec<u8>, RepoError> {
+    fn cut(
+        &self,
+        id: &ChunkId,
+        place: ChunkPlace,
+        pack: &PackPlace,
+        block: &[u8],
+    ) -> Result<(Vec<u8>, IdDomain), RepoError> {
         let name = reader::name(pack.id);
         let start = place.offset as usize;
         let chunk = start
@@ -120,7 +131,7 @@ impl<'a> ChunkReader<'a> {
             .and_then(|end| block.get(start..end))
             .ok_or_else(|| RepoError::damaged(&name, "the index points outside of a block"))?;
         if self.id_key(pack.domain).id(chunk) == *id {
-            Ok(chunk.to_vec())
+            Ok((chunk.to_vec(), pack.domain))
         } else {
             Err(RepoError::damaged(&name, format_args!("block {}: chunk {id} has other content", place.block)))
         }

@@ -66,6 +66,12 @@ impl RepositoryConfig {
     /// Default sizes of the `database` class.
     pub const DATABASE: ChunkSizes = ChunkSizes { min: 1 << 10, average: 4 << 10, max: 32 << 10 };
 
+    /// Whether files and databases are cut to the same sizes as in another repository.
+    pub fn sizes_like(&self, other: &Self) -> bool {
+        let sizes = |config: &Self| (config.files, config.large_files, config.large_from, config.database);
+        sizes(self) == sizes(other)
+    }
+
     /// Whether the values can be worked with: bounds of every field, and nothing newer than this program.
     fn check(&self, name: &ObjectName) -> Result<SigningPublic, RepoError> {
         let too_new = |what: String| RepoError::TooNew { name: name.clone(), what };

@@ -50,6 +50,27 @@ impl Secrets {
         }
     }
 
+    /// Fresh secrets for a new repository that cuts and names chunks like another one. Whatever opens, seals or signs
+    /// is its own.
+    pub fn generate_like(other: &Self, entropy: &dyn Entropy) -> Self {
+        Self {
+            shared_ids: other.shared_ids.duplicate(),
+            node_ids: other.node_ids.duplicate(),
+            gear: other.gear.duplicate(),
+            ..Self::generate(entropy)
+        }
+    }
+
+    /// Whether both name equal chunks alike, in every domain.
+    pub fn names_like(&self, other: &Self) -> bool {
+        self.shared_ids.expose() == other.shared_ids.expose() && self.node_ids.expose() == other.node_ids.expose()
+    }
+
+    /// Whether both cut alike, given equal sizes.
+    pub fn cuts_like(&self, other: &Self) -> bool {
+        self.gear.expose() == other.gear.expose()
+    }
+
     /// The number of the newest epoch.
     pub fn newest_epoch(&self) -> u32 {
         self.epochs.iter().map(|keys| keys.epoch).max().unwrap_or(1)

@@ -1,6 +1,7 @@
 //! Snapshot manifests: one restore point, sealed, whole or not at all (`docs/format.md`, "Snapshots").
 
 mod database;
+mod origin;
 
 use minicbor::{Decode, Encode};
 
@@ -13,6 +14,7 @@ use crate::repo::plain;
 use crate::repo::repository::Repository;
 
 pub use database::DatabaseRecord;
+pub use origin::Origin;
 
 /// How the files were read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode, serde::Serialize)]
@@ -175,6 +177,9 @@ pub struct Manifest {
     /// What it stands for, if it was made in place of a snapshot that lost something.
     #[n(20)]
     pub repaired: Option<Repaired>,
+    /// The snapshot it is a copy of; `None` for one that was made here.
+    #[n(21)]
+    pub origin: Option<Origin>,
 }
 
 /// A snapshot made by a repair, in place of another.

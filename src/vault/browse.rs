@@ -98,6 +98,11 @@ pub fn each_seen(repository: &Repository, visit: impl FnMut(Seen)) -> Result<Sta
     list::each(repository, Which::Shown, |_| true, visit)
 }
 
+/// The same for those that are shown, or those that were forgotten.
+pub fn each_of(repository: &Repository, which: Which, visit: impl FnMut(Seen)) -> Result<State, VaultError> {
+    list::each(repository, which, |_| true, visit)
+}
+
 /// Finds `ID-PREFIX`, `latest` or `latest~N` among those that match the filter.
 ///
 /// `latest` fails when a snapshot the store received after the one it would choose cannot be read: that one might

@@ -12,7 +12,7 @@ use crate::repo::crypt;
 use crate::repo::header::XWING_KEM_ID;
 use crate::repo::journal::Journal;
 use crate::repo::keys::{Credential, RecoveryKey, SlotCosts, SlotPlan, slot};
-use crate::repo::repository::Seams;
+use crate::repo::repository::{Repository, Seams};
 use crate::repo::secrets::Secrets;
 use crate::storage::Storage;
 use crate::vault::VaultError;
@@ -52,8 +52,20 @@ pub fn create(
     with_recovery: bool,
     seams: &Seams,
 ) -> Result<Created, VaultError> {
+    create_like(storage, create, password, with_recovery, None, seams)
+}
+
+/// The same for a repository that is to be like another one, if one is given; see [`found_like`].
+pub fn create_like(
+    storage: Arc<dyn Storage>,
+    create: CreateMethod,
+    password: &Credential,
+    with_recovery: bool,
+    like: Option<&Repository>,
+    seams: &Seams,
+) -> Result<Created, VaultError> {
     let founding = Founding { create, with_recovery, costs: SlotCosts::DEFAULT, host: host_name() };
-    found(&*storage, password, &founding, seams)
+    found_like(&*storage, password, &founding, like, seams)
 }
 
 /// As [`create`], with everything said.
@@ -63,10 +75,27 @@ pub fn found(
     founding: &Founding,
     seams: &Seams,
 ) -> Result<Created, VaultError> {
+    found_like(storage, password, founding, None, seams)
+}
+
+/// The same for a repository that is to cut and name chunks like another one, so that snapshots are copied between
+/// them without being cut or named anew (`docs/decisions/0013-copies.md`). Nothing that opens, seals or signs is taken
+/// over.
+pub fn found_like(
+    storage: &dyn Storage,
+    password: &Credential,
+    founding: &Founding,
+    like: Option<&Repository>,
+    seams: &Seams,
+) -> Result<Created, VaultError> {
     refuse_existing(storage)?;
     let entropy = &*seams.entropy;
     let repository = RepositoryId::from_bytes(array(entropy));
-    let secrets = Secrets::generate(entropy);
+    let secrets = match like {
+        Some(other) => Secrets::generate_like(&other.secrets, entropy),
+        None => Secrets::generate(entropy),
+    };
+    let sizes = like.map(|other| &other.config);
     let plan = |label: &str| SlotPlan {
         costs: founding.costs,
         label: label.to_owned(),
@@ -91,10 +120,10 @@ pub fn found(
         kem: XWING_KEM_ID,
         public_key: crypt::public_key(&secrets.sealing)
             .map_err(|why| VaultError::Request { what: why.to_string(), hint: None })?,
-        files: RepositoryConfig::FILES,
-        database: RepositoryConfig::DATABASE,
-        large_files: RepositoryConfig::LARGE_FILES,
-        large_from: RepositoryConfig::LARGE_FROM,
+        files: sizes.map_or(RepositoryConfig::FILES, |like| like.files),
+        database: sizes.map_or(RepositoryConfig::DATABASE, |like| like.database),
+        large_files: sizes.map_or(RepositoryConfig::LARGE_FILES, |like| like.large_files),
+        large_from: sizes.map_or(RepositoryConfig::LARGE_FROM, |like| like.large_from),
         create: founding.create,
     };
     if !config.store(storage, 1, &secrets.signing())? {

@@ -53,6 +53,7 @@ pub fn manifest(session: SessionId) -> Manifest {
         imported: None,
         databases: None,
         repaired: None,
+        origin: None,
     }
 }
 

@@ -156,19 +156,15 @@ impl Soak {
             let (woken, still): (Vec<_>, Vec<_>) = asleep.into_iter().partition(|(until, _)| *until <= Instant::now());
             asleep = still;
             woken.into_iter().for_each(|(_, pid)| self.running.wake(pid));
-            match dice.below(4) {
-                0 => {
-                    if self.running.signal(dice.below(64), "-KILL").is_some() {
-                        self.count("killed");
-                    }
-                }
-                1 => {
-                    if let Some(pid) = self.running.signal(dice.below(64), "-STOP") {
-                        asleep.push((Instant::now() + Duration::from_millis(200 + dice.below(7_000)), pid));
-                        self.count("stopped");
-                    }
-                }
-                _ => {}
+            let (choice, whom) = (dice.below(4), dice.below(64));
+            if choice == 0 && self.running.signal(whom, "-KILL").is_some() {
+                self.count("killed");
+            }
+            if choice == 1
+                && let Some(pid) = self.running.signal(whom, "-STOP")
+            {
+                asleep.push((Instant::now() + Duration::from_millis(200 + dice.below(7_000)), pid));
+                self.count("stopped");
             }
         }
         asleep.into_iter().for_each(|(_, pid)| self.running.wake(pid));

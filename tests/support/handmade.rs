@@ -146,5 +146,6 @@ fn manifest(root: ChunkId) -> Manifest {
         imported: None,
         databases: None,
         repaired: None,
+        origin: None,
     }
 }

@@ -177,5 +177,6 @@ fn manifest(repository: &Repository, session: &Session<'_>, node: NodeId, root: 
         imported: None,
         databases: None,
         repaired: None,
+        origin: None,
     }
 }

@@ -315,6 +315,7 @@ impl<'a> Run<'a> {
             imported: None,
             databases: None,
             repaired: None,
+            origin: None,
         }
     }
 }

@@ -1,11 +1,13 @@
 //! `dssvault init`.
 
+use std::ffi::OsString;
 use std::io::{self, IsTerminal};
 
 use crate::app::open::system_seams;
 use crate::app::password::RecoveryKeyFile;
 use crate::cli::error::CliError;
 use crate::cli::exit::Outcome;
+use crate::cli::second::LikeArgs;
 use crate::cli::session::Session;
 use crate::cli::views::init::InitView;
 use crate::repo::keys::Credential;
@@ -20,6 +22,9 @@ Examples:
       --recovery-key-file /root/vault.words
       for scripts; move the words to a safe place afterwards
   DSSVAULT_PASSWORD=... dssvault -r /srv/vault init --no-recovery-key
+  dssvault -r /mnt/offsite init --like /srv/vault --like-password-file /root/vault.pw \\
+      --password-file /root/offsite.pw --recovery-key-file /root/offsite.words
+      a second repository for `copy --to /mnt/offsite`, with keys of its own
 
 The recovery key is 24 words that open the repository when every password is lost.
 They are stored nowhere: write them down.";
@@ -38,6 +43,14 @@ pub struct Args {
     /// Let the members of this group use the repository too (for root and the DSS account side by side)
     #[arg(long, value_name = "NAME|GID")]
     group: Option<String>,
+
+    /// Cut and name chunks as this repository does, so that `copy` between the two has the least to do; all keys that
+    /// open, seal or sign are new (see docs/decisions/0013-copies.md)
+    #[arg(long, value_name = "LOCATION")]
+    like: Option<OsString>,
+
+    #[command(flatten)]
+    password: LikeArgs,
 }
 
 /// Where the recovery words will go.
@@ -57,6 +70,7 @@ pub fn run(args: Args, session: &Session) -> Result<Outcome, CliError> {
             "give `--recovery-key-file FILE` to have it written there, or `--no-recovery-key` to go without",
         ));
     }
+    let like = args.like.map(|location| args.password.open(location, session)).transpose()?;
     let password = Credential::Password(session.first_password()?);
     let recovery = match &session.global.recovery_key_file {
         Some(path) => Recovery::File(RecoveryKeyFile::claim(path)?),
@@ -66,7 +80,14 @@ pub fn run(args: Args, session: &Session) -> Result<Outcome, CliError> {
     let group = args.group.as_deref().map(group_number).transpose()?;
     let (store, create) = location.new_store(group)?;
     let with_recovery = !matches!(recovery, Recovery::Nowhere);
-    let created = init::create(store, create, &password, with_recovery, &system_seams())?;
+    let created = init::create_like(
+        store,
+        create,
+        &password,
+        with_recovery,
+        like.as_ref().map(|like| &like.repository),
+        &system_seams(),
+    )?;
     let mut view = InitView::new(created.repository, location.text());
     match (recovery, created.recovery_words) {
         (Recovery::File(file), Some(words)) => {

@@ -3,11 +3,15 @@
 pub mod backup;
 pub mod check;
 pub mod completions;
+pub mod copy;
 pub mod demo;
+pub mod diff;
 pub mod drill_database;
 pub mod dump;
 pub mod export;
+pub mod find;
 pub mod forget;
+pub mod history;
 pub mod import_tar;
 pub mod init;
 pub mod inspect;

@@ -114,7 +114,8 @@ impl<'a> EntryView<'a> {
     }
 }
 
-fn kind_word(kind: EntryKind) -> &'static str {
+/// The word for a type, as JSON has it.
+pub fn kind_word(kind: EntryKind) -> &'static str {
     match kind {
         EntryKind::File => "file",
         EntryKind::Directory => "dir",

@@ -3,12 +3,16 @@
 
 pub mod backup;
 pub mod check;
+pub mod copy;
 pub mod databases;
 pub mod demo;
+pub mod diff;
 pub mod drill;
 pub mod entry;
 pub mod export;
+pub mod find;
 pub mod forget;
+pub mod history;
 pub mod import;
 pub mod init;
 pub mod inspect;

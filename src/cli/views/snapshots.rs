@@ -10,7 +10,7 @@ use crate::cli::table::{Column, Table};
 use crate::cli::text;
 use crate::repo::journal::Facts;
 use crate::repo::journal::entry::Pin;
-use crate::repo::snapshot::{Consistency, DatabaseRecord, Imported, NodeRecord, Repaired};
+use crate::repo::snapshot::{Consistency, DatabaseRecord, Imported, NodeRecord, Origin, Repaired};
 use crate::vault::browse::Listed;
 
 /// One snapshot. Names that restic has mean the same here.
@@ -29,6 +29,9 @@ pub struct SnapshotView {
     consistency: Consistency,
     dss: Option<Box<NodeRecord>>,
     imported: Option<Imported>,
+    /// What it is a copy of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    origin: Option<Origin>,
     /// Dumps in it.
     databases: Vec<DatabaseRecord>,
     program_version: String,
@@ -101,6 +104,7 @@ impl SnapshotView {
             consistency: manifest.consistency,
             dss: manifest.dss.clone(),
             imported: manifest.imported.clone(),
+            origin: manifest.origin,
             databases: manifest.databases.clone().unwrap_or_default(),
             program_version: manifest.program.clone(),
             pin: None,
@@ -239,6 +243,7 @@ pub(in crate::cli) mod tests {
             imported: None,
             databases: None,
             repaired: None,
+            origin: None,
         }
     }
 

@@ -1,11 +1,10 @@
-//! Building the nodes of one directory from its entries in order, and the list chunks of a long file.
+//! Building the nodes of one directory from its entries in order.
 
 use crate::base::id::ChunkId;
 use crate::repo::error::RepoError;
+use crate::repo::tree::content::ContentWriter;
 use crate::repo::tree::entry::{Entry, FileContent};
-use crate::repo::tree::node::{
-    Child, INLINE_IDS_MAX, LIST_ITEMS_MIN, NODE_BYTES_MAX, NODE_ITEMS_MAX, NODE_ITEMS_MIN, Node, ends_list, ends_node,
-};
+use crate::repo::tree::node::{Child, NODE_BYTES_MAX, NODE_ITEMS_MAX, NODE_ITEMS_MIN, Node, ends_node};
 
 /// Stores a chunk of the tree stream (or finds it stored) and gives its id.
 pub trait TreeSink {
@@ -104,32 +103,12 @@ fn spine(children: Vec<Child>, sink: &mut dyn TreeSink) -> Result<Vec<Child>, Re
 }
 
 /// The content of a file from its chunk ids: kept inline, or stored as list chunks when there are many.
-pub fn file_content(mut ids: Vec<ChunkId>, sink: &mut dyn TreeSink) -> Result<FileContent, RepoError> {
-    let mut depth = 0;
-    while ids.len() > INLINE_IDS_MAX {
-        ids = lists(&ids, sink)?;
-        depth += 1;
-    }
-    Ok(FileContent { ids, list_depth: (depth > 0).then_some(depth), ..FileContent::default() })
-}
-
-fn lists(ids: &[ChunkId], sink: &mut dyn TreeSink) -> Result<Vec<ChunkId>, RepoError> {
-    let mut above = Vec::new();
-    let mut open = Vec::new();
-    let mut count = 0;
+pub fn file_content(ids: Vec<ChunkId>, sink: &mut dyn TreeSink) -> Result<FileContent, RepoError> {
+    let mut writer = ContentWriter::default();
     for id in ids {
-        open.extend_from_slice(id.as_bytes());
-        count += 1;
-        if count >= crate::repo::format::LIST_IDS_MAX || (count >= LIST_ITEMS_MIN && ends_list(id)) {
-            above.push(sink.store(&open)?);
-            open.clear();
-            count = 0;
-        }
+        writer.push(id, sink)?;
     }
-    if count > 0 {
-        above.push(sink.store(&open)?);
-    }
-    Ok(above)
+    writer.finish(sink)
 }
 
 #[cfg(test)]
@@ -230,5 +209,36 @@ mod tests {
         ids.insert(500, ChunkId::from_bytes([7; 32]));
         file_content(ids, &mut sink).unwrap();
         assert!(sink.0.len() - lists <= 2);
+    }
+
+    #[test]
+    fn lists_are_those_of_the_rule_at_every_length() {
+        use crate::repo::format::LIST_IDS_MAX;
+        use crate::repo::tree::node::{INLINE_IDS_MAX, LIST_ITEMS_MIN, ends_list};
+        let ends = |open: &[ChunkId]| {
+            let enough = open.len() >= LIST_ITEMS_MIN && open.last().is_some_and(ends_list);
+            enough || open.len() >= LIST_IDS_MAX
+        };
+        let id = |number: u32| ChunkId::from_bytes(plain_hash(&number.to_be_bytes()));
+        for length in [0, 1, INLINE_IDS_MAX, INLINE_IDS_MAX + 1, 70_000] {
+            let ids: Vec<ChunkId> = (0..length as u32).map(id).collect();
+            let mut lists: Vec<Vec<ChunkId>> = vec![Vec::new()];
+            for id in &ids {
+                if lists.last().is_some_and(|open| ends(open)) {
+                    lists.push(Vec::new());
+                }
+                lists.last_mut().unwrap().push(*id);
+            }
+            let mut sink = Memory::default();
+            let content = file_content(ids.clone(), &mut sink).unwrap();
+            let stored: Vec<Vec<u8>> = content.ids.iter().filter_map(|list| sink.0.get(list).cloned()).collect();
+            if length <= INLINE_IDS_MAX {
+                assert_eq!((content.ids, content.list_depth, stored.len()), (ids, None, 0));
+                continue;
+            }
+            let expected: Vec<Vec<u8>> =
+                lists.iter().map(|list| list.iter().flat_map(|id| *id.as_bytes()).collect()).collect();
+            assert_eq!((stored, content.list_depth), (expected, Some(1)), "{length}");
+        }
     }
 }

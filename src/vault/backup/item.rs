@@ -360,7 +360,8 @@ impl<'r, 'a> Reader<'r, 'a> {
         let mut sink = TreeChunks::new(self.reading.store);
         let content = file_content(ids, &mut sink);
         sink.finish();
-        Ok(Ok((Some(content?), size)))
+        let node_domain = (self.lane == Lane::Private).then_some(true);
+        Ok(Ok((Some(FileContent { node_domain, ..content? }), size)))
     }
 
     /// Everything but content, target, attributes and tree.

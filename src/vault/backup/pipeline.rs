@@ -164,10 +164,18 @@ pub fn with_spread<T>(
     lane: Lane,
     work: impl FnOnce(&dyn Fn(Filler) -> Result<(), RepoError>) -> Result<T, VaultError>,
 ) -> Result<T, VaultError> {
+    with_spread_lanes(reading, |spread| work(&|block| spread(lane, block)))
+}
+
+/// The same for blocks of any lane.
+pub fn with_spread_lanes<T>(
+    reading: &Reading<'_>,
+    work: impl FnOnce(&dyn Fn(Lane, Filler) -> Result<(), RepoError>) -> Result<T, VaultError>,
+) -> Result<T, VaultError> {
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
     let pool = pool(threads)?;
     let readers = Readers { reading, threads, spread: AtomicUsize::new(0), windows: Mutex::default() };
-    pool.in_place_scope_fifo(|tasks| work(&|block| readers.store_block(tasks, lane, true, block)))
+    pool.in_place_scope_fifo(|tasks| work(&|lane, block| readers.store_block(tasks, lane, true, block)))
 }
 
 fn pool(threads: usize) -> Result<rayon::ThreadPool, VaultError> {

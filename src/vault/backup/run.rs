@@ -34,7 +34,7 @@ use crate::vault::backup::{BackupOptions, BackupReport, Source, identity};
 use crate::vault::{Context, VaultError, browse, sealer};
 
 /// Packs waiting to be made durable.
-const PACKS_AHEAD: usize = 2;
+pub const PACKS_AHEAD: usize = 2;
 
 /// Backs up the sources into one snapshot.
 ///
@@ -117,8 +117,8 @@ impl<'a> Job<'a> {
         steward: &mut dyn Steward,
     ) -> Result<BackupReport, VaultError> {
         let trusted = session.parent_stands()?;
-        let index = self.index(session)?;
-        self.list_orphans(&index, sealer)?;
+        let index = Self::index(self.repository, session, self.context)?;
+        Self::list_orphans(self.repository, &index, sealer, self.context)?;
         let (full_in, full_out) = bounded(PACKS_AHEAD);
         let store = ChunkStore::new(self.repository, &index, sealer, self.node, full_in);
         let problems = ProblemLog::new(self.context.progress);
@@ -143,7 +143,7 @@ impl<'a> Job<'a> {
         if self.context.cancel.is_requested() {
             return Err(VaultError::Interrupted);
         }
-        let known = self.known_snapshots(session, parent)?;
+        let known = Self::known_snapshots(self.repository, session, parent)?;
         let snapshot = commit(session, &manifest, &known)?;
         if let Some(state) = gathered.state {
             // Without it the next backup reads everything again, which is slow but right.
@@ -199,24 +199,30 @@ impl<'a> Job<'a> {
         Ok(before.into_iter().chain(after).collect())
     }
 
-    fn index(&self, session: &Session<'_>) -> Result<Index, VaultError> {
-        self.phase(Phase::Index);
-        let Context { progress, cancel, folders } = self.context;
+    /// The index, for a session that has begun.
+    pub fn index(repository: &Repository, session: &Session<'_>, context: Context<'_>) -> Result<Index, VaultError> {
+        let Context { progress, cancel, folders } = context;
+        progress.on(Event::Phase { phase: Phase::Index, total: None });
         let mut options = IndexOptions::new(&folders.cache);
         options.verdicts = Verdicts::of(session.journal());
-        Ok(Index::open_with(self.repository, options, progress, cancel)?)
+        Ok(Index::open_with(repository, options, progress, cancel)?)
     }
 
     /// Packs of a backup that was killed before it listed them are listed now, so that nothing in them is
     /// uploaded twice. Looking for them costs a listing of all packs, so it is done only after such a backup.
-    fn list_orphans(&self, index: &Index, sealer: &Sealer) -> Result<(), VaultError> {
-        if !unfinished_sessions(self.repository, sealer.session())? {
+    pub fn list_orphans(
+        repository: &Repository,
+        index: &Index,
+        sealer: &Sealer,
+        context: Context<'_>,
+    ) -> Result<(), VaultError> {
+        if !unfinished_sessions(repository, sealer.session())? {
             return Ok(());
         }
-        let Context { progress, cancel, .. } = self.context;
-        let packs = unlisted_packs(self.repository, index, progress, cancel)?;
+        let Context { progress, cancel, .. } = context;
+        let packs = unlisted_packs(repository, index, progress, cancel)?;
         if !packs.is_empty() {
-            index.store(self.repository, sealer, &self.repository.secrets.signing(), &packs)?;
+            index.store(repository, sealer, &repository.secrets.signing(), &packs)?;
         }
         Ok(())
     }
@@ -277,19 +283,20 @@ impl<'a> Job<'a> {
             imported: None,
             databases: None,
             repaired: None,
+            origin: None,
         }
     }
 
     /// The parent, as the chain of this node's snapshots records it.
-    fn known_snapshots(
-        &self,
+    pub fn known_snapshots(
+        repository: &Repository,
         session: &Session<'_>,
         parent: Option<SnapshotId>,
     ) -> Result<Vec<SnapshotLink>, VaultError> {
         let Some(parent) = parent.filter(|parent| *parent != session.snapshot()) else { return Ok(Vec::new()) };
         let name = ObjectName::of(ObjectKind::Snapshot, parent);
         let limit = crate::repo::format::object_bytes_max(ObjectKind::Snapshot);
-        let stored = self.repository.storage.get(&name, limit)?;
+        let stored = repository.storage.get(&name, limit)?;
         Ok(vec![SnapshotLink { snapshot: parent, hash: StoredHash::from_bytes(plain_hash(&stored)) }])
     }
 
@@ -300,7 +307,7 @@ impl<'a> Job<'a> {
 
 /// Commits. If the answer of the store was lost, giving up finds out what became of the snapshot, so that nobody
 /// is told of a failure that was none.
-fn commit(session: &Session<'_>, manifest: &Manifest, known: &[SnapshotLink]) -> Result<SnapshotId, VaultError> {
+pub fn commit(session: &Session<'_>, manifest: &Manifest, known: &[SnapshotLink]) -> Result<SnapshotId, VaultError> {
     session.commit(manifest.clone(), known).or_else(|error| match session.abandon(&error.to_string()) {
         Ok(Abandoned::Committed(snapshot)) => Ok(snapshot),
         Ok(Abandoned::Ended) | Err(_) => Err(error.into()),

@@ -39,7 +39,8 @@ impl Survey {
                     id,
                     node: manifest.node,
                     time: manifest.time,
-                    first_seen: received,
+                    // A copy was seen by the repository it was made for, not by this one.
+                    first_seen: manifest.origin.map_or(received, |origin| origin.received),
                     complete: is_complete(&manifest),
                     imported: manifest.imported.is_some(),
                     paths: manifest.members.into_iter().map(|member| member.name).collect(),

@@ -29,6 +29,9 @@ const BATCH: usize = 16 << 10;
 /// Blocks that turned out to be unreadable or wrong, by number of the pack and slot.
 pub type BadBlocks = HashSet<(u32, u32)>;
 
+/// Ids of a pack's chunks, by block and offset.
+type Ids = HashMap<(u32, u32), ChunkId>;
+
 /// What is asked.
 pub struct Copies<'a> {
     /// The repository.
@@ -99,7 +102,7 @@ impl Copies<'_> {
         needed: &mut BTreeSet<u32>,
     ) -> Result<Sorted<COPY_BYTES>, VaultError> {
         let mut copies = Spill::<COPY_BYTES>::distinct(&self.context.folders.cache, SORTED_AT_ONCE);
-        let mut table: Option<(u32, HashMap<(u32, u32), ChunkId>)> = None;
+        let mut table: Option<(u32, Ids)> = None;
         for pair in pairs {
             let pair = pair.map_err(|error| self.spilled(error))?;
             let (from, kept) = (from_bytes(&pair), from_bytes(&pair[PLACE_BYTES..]));
@@ -122,8 +125,8 @@ impl Copies<'_> {
     }
 
     /// The ids of a pack's chunks by block and offset; none if its table cannot be read.
-    fn ids(&self, number: u32) -> Result<HashMap<(u32, u32), ChunkId>, VaultError> {
-        let Some(pack) = self.census.pack(number) else { return Ok(HashMap::new()) };
+    fn ids(&self, number: u32) -> Result<Ids, VaultError> {
+        let Some(pack) = self.census.pack(number) else { return Ok(Ids::new()) };
         match reader::read_table(self.repository, pack.id, pack.stored) {
             Ok(table) => {
                 let ids = table.blocks.iter().flat_map(|block| block.chunks.iter().map(|chunk| chunk.id));
@@ -131,7 +134,7 @@ impl Copies<'_> {
                 Ok(places.zip(ids).collect())
             }
             Err(error) if live::of_store(&error) => Err(error.into()),
-            Err(_) => Ok(HashMap::new()),
+            Err(_) => Ok(Ids::new()),
         }
     }
 

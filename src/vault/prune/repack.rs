@@ -254,10 +254,8 @@ impl<'a> Writing<'a> {
 
     /// Compresses blocks in parallel and appends them in order.
     fn store(&mut self, blocks: Vec<Vec<ReadChunk>>) -> Result<(), VaultError> {
-        let made: Vec<OpenBlock> = blocks
-            .into_par_iter()
-            .map_init(|| Deflater::new(ZSTD_LEVEL).ok(), |deflater, block| make_block(deflater, block))
-            .collect();
+        let made: Vec<OpenBlock> =
+            blocks.into_par_iter().map_init(|| Deflater::new(ZSTD_LEVEL).ok(), make_block).collect();
         for block in made {
             let Repack { repository, sealer, pack_bytes, .. } = self.repack;
             let mut pack = match self.pack.take() {

@@ -221,6 +221,8 @@ impl Bench<'_> {
             parent: Some(root.snapshot),
             session: session.id(),
             repaired: Some(Repaired { of: root.snapshot, time: now, files, directories }),
+            // What it is a copy of has an equal tree; this has not.
+            origin: None,
             ..manifest
         };
         let name = snapshot::name(&root.snapshot);
