@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::cli::commands::{
-    backup, check, completions, copy, demo, diff, drill_database, dump, export, find, forget, history, import_tar,
-    init, inspect, key, ls, man, optimize, parity, pin, prune, repair, restore, resume, snapshots, stats, undelete,
+    backup, check, completions, config, copy, demo, diff, drill_database, dump, export, find, forget, history,
+    import_tar, init, inspect, key, ls, man, optimize, parity, pin, prune, repair, restore, resume, snapshots, stats,
+    undelete,
 };
 use crate::cli::environment;
 use crate::cli::error::CliError;
@@ -121,6 +122,8 @@ pub enum Command {
     Parity(parity::Args),
     /// Mend a damaged repository, as far as what is left allows
     Repair(repair::Args),
+    /// Show and change the parameters of the repository
+    Config(config::Args),
     /// Show sizes and how well they deduplicate
     Stats(stats::Args),
     /// Tell what a DSS data directory is and what its parts weigh
@@ -167,6 +170,7 @@ impl Command {
             Self::Check(args) => check::run(args, session),
             Self::Parity(args) => parity::run(args, session),
             Self::Repair(args) => repair::run(args, session),
+            Self::Config(args) => config::run(args, session),
             Self::Stats(args) => stats::run(args, session),
             Self::Inspect(args) => inspect::run(args, session),
             Self::Key(args) => key::run(args, session),

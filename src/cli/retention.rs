@@ -84,7 +84,7 @@ pub struct PolicyArgs {
     /// What competes with each other: `node`, `host`, `paths`, `tags` with commas, or `none`
     #[arg(long, value_name = "KEYS", default_value = "node", value_parser = GroupBy::parse)]
     group_by: Option<GroupBy>,
-    /// Where days begin and end, like `Europe/Paris` [default: the zone of this machine]
+    /// Where days begin and end, like `Europe/Paris` [default: `dssvault config`, or the zone of this machine]
     #[arg(long, value_name = "ZONE")]
     timezone: Option<Zone>,
 }
@@ -127,12 +127,14 @@ impl PolicyArgs {
     }
 
     /// Everything that decides.
-    pub fn terms(&self, guards: Guards) -> Terms {
+    ///
+    /// `usual` is the time zone the repository names.
+    pub fn terms(&self, guards: Guards, usual: Option<&Zone>) -> Terms {
         Terms {
             policy: self.policy(),
             guards,
             group_by: self.group_by.unwrap_or_default(),
-            zone: self.timezone.clone().unwrap_or_default(),
+            zone: self.timezone.as_ref().or(usual).cloned().unwrap_or_default(),
         }
     }
 }

@@ -114,6 +114,7 @@ fn config() -> RepositoryConfig {
         database: RepositoryConfig::DATABASE,
         large_files: RepositoryConfig::LARGE_FILES,
         large_from: RepositoryConfig::LARGE_FROM,
+        timezone: None,
         create: CreateMethod::HardLink,
     }
 }

@@ -54,6 +54,9 @@ pub struct RepositoryConfig {
     /// The first length in bytes of a file that is large.
     #[n(11)]
     pub large_from: u64,
+    /// IANA name of the time zone in which days begin and end for retention; that of the machine that asks, if absent.
+    #[n(12)]
+    pub timezone: Option<String>,
 }
 
 impl RepositoryConfig {

@@ -124,6 +124,7 @@ pub fn found_like(
         database: sizes.map_or(RepositoryConfig::DATABASE, |like| like.database),
         large_files: sizes.map_or(RepositoryConfig::LARGE_FILES, |like| like.large_files),
         large_from: sizes.map_or(RepositoryConfig::LARGE_FROM, |like| like.large_from),
+        timezone: sizes.and_then(|like| like.timezone.clone()),
         create: founding.create,
     };
     if !config.store(storage, 1, &secrets.signing())? {

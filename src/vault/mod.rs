@@ -21,6 +21,7 @@ pub mod repair;
 pub mod restore;
 pub mod retention;
 pub mod sealer;
+pub mod settings;
 pub mod stats;
 
 pub use context::Context;

@@ -238,3 +238,22 @@ fn several_may_forget_pin_and_back_up_at_once() {
     assert_eq!(shown.len() + ids(&desk, &["--forgotten"]).len(), 8, "nobody is lost");
     desk.run(&["check", "--read-data"]).expect_code(0);
 }
+
+#[test]
+fn the_repository_may_say_where_days_begin() {
+    let (desk, _) = history(2);
+    let zone = |arguments: &[&str]| {
+        let command = [&["forget", "--json", "-n", "--keep-daily", "3"], arguments].concat();
+        desk.run(&command).expect_code(0).json()["timezone"].clone()
+    };
+    assert!(desk.run(&["config"]).expect_code(0).out.contains("time zone  that of each machine\n"));
+    let shown = desk.run(&["config", "--timezone", "Europe/Paris"]).expect_code(0);
+    assert!(shown.out.contains("time zone  Europe/Paris\n"), "{}", shown.out);
+    assert_eq!((zone(&[]), zone(&["--timezone", "Asia/Tokyo"])), ("Europe/Paris".into(), "Asia/Tokyo".into()));
+    desk.run(&["config", "--timezone", "Mars/Olympus"]).expect_code(2);
+    assert_eq!(desk.run(&["config", "--json"]).expect_code(0).json()["timezone"], "Europe/Paris");
+    assert_eq!(fs::read_dir(desk.path("vault/config")).unwrap().count(), 2, "the next number, and the old one stays");
+    desk.run(&["config", "--timezone", "local"]).expect_code(0);
+    assert!(desk.run(&["config"]).expect_code(0).out.contains("that of each machine"));
+    desk.run(&["check"]).expect_code(0);
+}

@@ -102,6 +102,7 @@ fn begin(store: &MemoryStore, seams: &Seams) -> String {
         database: RepositoryConfig::DATABASE,
         large_files: RepositoryConfig::LARGE_FILES,
         large_from: RepositoryConfig::LARGE_FROM,
+        timezone: None,
         create: CreateMethod::HardLink,
     };
     assert!(config.store(store, 1, &secrets.signing()).unwrap());

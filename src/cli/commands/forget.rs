@@ -1,6 +1,6 @@
 //! `dssvault forget`.
 
-use crate::base::clock::CalendarSpan;
+use crate::base::clock::{CalendarSpan, Zone};
 use crate::cli::commands;
 use crate::cli::commands::prune::SpaceArgs;
 use crate::cli::error::CliError;
@@ -57,8 +57,7 @@ pub struct Args {
 
 /// Forgets, or tells what would be.
 pub fn run(args: Args, session: &Session) -> Result<Outcome, CliError> {
-    let terms = args.policy.terms(args.guards.guards());
-    match (args.snapshots.is_empty(), terms.policy.is_empty()) {
+    match (args.snapshots.is_empty(), args.policy.policy().is_empty()) {
         (true, true) => {
             return Err(CliError::usage(
                 "neither a policy nor a snapshot was named, so nothing is forgotten",
@@ -77,6 +76,8 @@ pub fn run(args: Args, session: &Session) -> Result<Outcome, CliError> {
     let reporter = session.reporter();
     let context = opened.context(&reporter, &session.cancel);
     let (repository, filter) = (&opened.repository, args.filter.filter());
+    let usual = repository.config.timezone.as_deref().map(usual_zone).transpose()?;
+    let terms = args.policy.terms(args.guards.guards(), usual.as_ref());
     if let Some(span) = args.simulate {
         let (drawn, survey) = forget::simulate(repository, &filter, &terms, span)?;
         session.output.show(&SimulationView::new(&drawn, &survey, &terms))?;
@@ -100,6 +101,16 @@ pub fn run(args: Args, session: &Session) -> Result<Outcome, CliError> {
     let pruned = prune::run(repository, &options, context)?;
     let shown = commands::prune::show(&pruned, args.dry_run, session)?;
     Ok(if outcome == Outcome::Clean { shown } else { outcome })
+}
+
+/// The time zone the repository names. One this machine does not know must not become another one unsaid.
+fn usual_zone(name: &str) -> Result<Zone, CliError> {
+    name.parse().map_err(|_| {
+        CliError::usage(
+            format!("the repository names the time zone `{}`, which this machine does not know", text::message(name)),
+            "say `--timezone ZONE`, or mend it with `dssvault config --timezone ZONE`",
+        )
+    })
 }
 
 /// Tells what could not be read, and therefore was not judged.

@@ -3,6 +3,7 @@
 pub mod backup;
 pub mod check;
 pub mod completions;
+pub mod config;
 pub mod copy;
 pub mod demo;
 pub mod diff;

@@ -3,6 +3,7 @@
 
 pub mod backup;
 pub mod check;
+pub mod config;
 pub mod copy;
 pub mod databases;
 pub mod demo;

@@ -46,6 +46,7 @@ impl Fixture {
             database: RepositoryConfig::DATABASE,
             large_files: RepositoryConfig::LARGE_FILES,
             large_from: RepositoryConfig::LARGE_FROM,
+            timezone: None,
             create: CreateMethod::HardLink,
         };
         let seams = Seams { entropy, clock: Arc::new(SystemClock) };
