@@ -10,6 +10,7 @@ use dssvault::repo::pack::reader;
 use dssvault::storage::Storage;
 use dssvault::storage::testing::{Fault, Faulty};
 use dssvault::vault::check::{self, CheckReport, Kind, ReadData};
+use dssvault::vault::parity::{self, AddOptions};
 use dssvault::vault::{Context, VaultError};
 
 use crate::check_fixture::{Vault, noise};
@@ -91,6 +92,15 @@ fn rolled_back() -> BTreeSet<Kind> {
     kinds(&vault.check(ReadData::None))
 }
 
+/// An object of parity has other bytes.
+fn parity_damaged() -> BTreeSet<Kind> {
+    let vault = vault();
+    let store: Arc<dyn Storage> = Arc::new(vault.store.clone());
+    parity::add(&*store, &AddOptions::default(), vault.context()).unwrap();
+    vault.flip(&first(&vault, ObjectKind::Parity), 100);
+    kinds(&check::storage_only(&store, vault.context()).unwrap())
+}
+
 /// Listings fail, all but those that opening the repository asked for.
 fn unlistable() -> BTreeSet<Kind> {
     let vault = vault();
@@ -155,6 +165,7 @@ fn every_kind_of_finding_occurs_and_is_documented() {
         (Kind::PackDamaged, after(|vault| vault.flip(&largest_pack(vault), 20))),
         (Kind::BlockDamaged, after(|vault| vault.flip(&largest_pack(vault), 5000))),
         (Kind::PackUnlisted, after(|vault| vault.store.delete(&first(vault, ObjectKind::Index)).unwrap())),
+        (Kind::ParityDamaged, parity_damaged()),
         (Kind::ChunkMissing, after(not_indexed)),
         (Kind::FileAffected, after(|vault| vault.store.delete(&largest_pack(vault)).unwrap())),
         (

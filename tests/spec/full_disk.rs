@@ -131,8 +131,10 @@ fn a_full_target_is_named_and_a_restore_goes_on_when_there_is_room() {
 fn fill(place: &Path, left: u64) {
     let ballast = std::fs::File::create(place.join("ballast")).unwrap();
     let mut bytes = 0;
-    while std::os::unix::fs::FileExt::write_all_at(&ballast, &[1; 64 << 10], bytes).is_ok() {
-        bytes += 64 << 10;
+    for step in [64 << 10, 4 << 10] {
+        while std::os::unix::fs::FileExt::write_all_at(&ballast, &vec![1; step], bytes).is_ok() {
+            bytes += step as u64;
+        }
     }
     ballast.set_len(bytes.saturating_sub(left)).unwrap();
 }

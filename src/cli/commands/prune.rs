@@ -17,7 +17,7 @@ Examples:
   dssvault -r /srv/vault forget --policy long --prune
   dssvault -r /srv/vault prune --max-unused 20%    write less anew, leave more waste
   dssvault -r /srv/vault prune --no-repack --undo-window 0s --grace 0s
-                                                   the disk is full: free what can be freed now
+      the disk is full: free what can be freed now
 
 Backups may run meanwhile. How it works, and what to do on a full disk: docs/prune.md.";
 
