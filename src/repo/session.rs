@@ -19,7 +19,7 @@ use crate::repo::plain;
 use crate::repo::repository::Repository;
 use crate::repo::sealed::{self, Target};
 use crate::repo::snapshot::{Manifest, SnapshotRecord};
-use crate::storage::Published;
+use crate::storage::{Published, StorageError};
 
 /// Links a snapshot names at most; older ones are found through the snapshots it does name.
 pub const LINKS_MAX: usize = 64;
@@ -158,7 +158,7 @@ impl<'a> Session<'a> {
         let name = ObjectName::of(ObjectKind::Snapshot, parent);
         match read_record(self.repository, &name) {
             Ok(record) => Ok(matches!(record, SnapshotRecord::Committed(_))),
-            Err(RepoError::Storage(crate::storage::StorageError::NotFound { .. })) => Ok(false),
+            Err(RepoError::Storage(StorageError::NotFound { .. })) => Ok(false),
             Err(fault) => Err(fault),
         }
     }
@@ -221,10 +221,11 @@ pub fn fence(
 ) -> Result<Abandoned, RepoError> {
     let record = SnapshotRecord::Aborted(reason.to_owned());
     let links = plain::encode_body(&Vec::<SnapshotLink>::new());
-    Ok(match end(repository, sealer, (session, snapshot), &record, links)? {
-        SnapshotRecord::Committed(_) => Abandoned::Committed(snapshot),
-        SnapshotRecord::Aborted(_) => Abandoned::Ended,
-    })
+    match end(repository, sealer, (session, snapshot), &record, links) {
+        Ok(SnapshotRecord::Committed(_)) => Ok(Abandoned::Committed(snapshot)),
+        Ok(SnapshotRecord::Aborted(_)) | Err(RepoError::Fenced { .. }) => Ok(Abandoned::Ended),
+        Err(error) => Err(error),
+    }
 }
 
 /// Puts a record under a session's reserved name and gives the one that stands there: ours, or what was faster.
@@ -240,7 +241,11 @@ fn end(
     if repository.storage.put(&name, &stored)? == Published::Created {
         return Ok(record.clone());
     }
-    let there = repository.storage.get(&name, object_bytes_max(ObjectKind::Snapshot))?;
+    let there = match repository.storage.get(&name, object_bytes_max(ObjectKind::Snapshot)) {
+        // An owner closed the session and removed what stood there: nobody can take the name for a commit any more.
+        Err(StorageError::NotFound { .. }) => return Err(RepoError::Fenced { session }),
+        there => there?,
+    };
     if there == stored {
         return Ok(record.clone());
     }

@@ -7,6 +7,7 @@ use dssvault::base::id::{ChunkId, SegmentId};
 use dssvault::base::progress::Silent;
 use dssvault::repo::index::testing::{Fixture, chunk_id, pack_id, table_of};
 use dssvault::repo::index::{Index, IndexOptions, ListedPack, Verdicts, segment};
+use dssvault::repo::journal::{Entry, Objects};
 use dssvault::repo::pack::reader;
 
 struct Scene {
@@ -146,4 +147,23 @@ fn segments_tell_how_many_of_their_packs_are_doomed() {
     assert_eq!(told(Verdicts::default()), [(first, 3, 0), (second, 1, 0)]);
     assert_eq!(told(doomed(&[1, 3], &[])), [(first, 3, 2), (second, 1, 0)]);
     assert_eq!(told(doomed(&[1, 3], &[])), [(first, 3, 2), (second, 1, 0)], "also when the cache has given them up");
+}
+
+#[test]
+fn reading_on_in_the_middle_takes_no_notice_of_a_sweep() {
+    let scene = Scene::new();
+    scene.fixture.store(&[listed(1), listed(2)]).unwrap();
+    let index = scene.open(Verdicts::default());
+    let Fixture { repository, .. } = &scene.fixture;
+    let gone = || Objects::packs([pack_id(9)]);
+    for entry in [Entry::Mark(gone()), Entry::Doom(gone()), Entry::Swept(gone())] {
+        let decide = |_: &_| Ok(Some(entry.clone()));
+        repository.journal().append(&repository.secrets, &*repository.seams.clock, decide).unwrap();
+    }
+    assert!(index.refresh(index.generation()).unwrap());
+    assert!(!index.refresh(index.generation()).unwrap(), "nothing has happened since");
+    // What this process enters of its own from here on is older than that sweep: the next one looks again.
+    drop(index);
+    scene.delete(2);
+    assert_eq!(scene.knows(swept(3)), [1]);
 }

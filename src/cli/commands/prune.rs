@@ -33,7 +33,7 @@ pub struct Args {
     #[arg(long, short = 'n')]
     dry_run: bool,
     /// Go on without a snapshot that cannot be read and will never be: what only it needs is lost
-    #[arg(long, value_name = "SNAPSHOT")]
+    #[arg(long, value_name = "SNAPSHOT", conflicts_with = "dry_run")]
     quarantine: Vec<String>,
     #[command(flatten)]
     space: SpaceArgs,

@@ -39,6 +39,10 @@ pub fn run(ready: &Ready<'_>) -> Result<(), PgError> {
         }
         (feeder.join(), sent)
     });
+    // It is committed: whatever was asked for meanwhile came too late.
+    if matches!(sent, Ok(true)) {
+        return Ok(());
+    }
     if cancel.is_requested() {
         return Err(PgError::Interrupted);
     }

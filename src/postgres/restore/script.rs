@@ -17,10 +17,37 @@ pub struct Script {
     cleans: bool,
 }
 
-/// What belongs to others: none of it may go when what is in the way goes.
-const OTHERS: &str = "(SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE NOT (IN_SCOPE) \
-    AND n.nspname !~ '^pg_toast') + (SELECT count(*) FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid \
-    JOIN pg_namespace n ON n.oid = c.relnamespace WHERE NOT (IN_SCOPE))";
+/// Catalogs of what belongs to a relation, by the column that names it: a cascade takes single ones of these, and leaves
+/// the relation.
+const PARTS: [(&str, &str, &str); 6] = [
+    ("pg_constraint", "conrelid", "true"),
+    ("pg_attribute", "attrelid", "k.attnum > 0 AND NOT k.attisdropped"),
+    ("pg_attrdef", "adrelid", "true"),
+    ("pg_trigger", "tgrelid", "NOT k.tgisinternal"),
+    ("pg_rewrite", "ev_class", "true"),
+    ("pg_policy", "polrelid", "true"),
+];
+
+/// Counts what belongs to others: none of it may go when what is in the way goes.
+fn others(scope: &Scope, in_scope: &str) -> String {
+    let relations = format!(
+        "(SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE NOT ({in_scope}) AND \
+         n.nspname !~ '^pg_toast')"
+    );
+    let parts = PARTS.map(|(catalog, relation, which)| {
+        format!(
+            " + (SELECT count(*) FROM {catalog} k JOIN pg_class c ON c.oid = k.{relation} JOIN pg_namespace n ON n.oid = \
+             c.relnamespace WHERE {which} AND NOT ({in_scope}))"
+        )
+    });
+    // Routines and types have no prefix: with one, all of them are others'.
+    let outside = if scope.prefix.is_none() { format!("NOT ({in_scope})") } else { "true".to_owned() };
+    let routines = format!(
+        " + (SELECT count(*) FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE {outside}) + (SELECT \
+         count(*) FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE t.typtype IN ('e', 'd', 'r') AND {outside})"
+    );
+    format!("{relations}{}{routines}", parts.concat())
+}
 
 impl Script {
     /// Around a dump of which `facts` are known, into a database of which `there` was seen.
@@ -52,9 +79,9 @@ impl Script {
             script.before.push(removal(&target));
             script.before.extend(large_objects(facts, there, &target));
         }
-        // The dump of a whole schema makes the schema; of some of its tables, or of the one every database is born
-        // with, it does not.
-        let dump_makes_it = facts.scope.prefix.is_none() && facts.scope.schema.as_deref() != Some("public");
+        // The dump of a whole schema makes the schema, also the one every database is born with; of some of its tables
+        // it does not.
+        let dump_makes_it = facts.scope.prefix.is_none();
         match renamed {
             Some((old, new)) => script.rename(&old, &new, there, dump_makes_it),
             None => script.place(&target, there, dump_makes_it),
@@ -99,15 +126,28 @@ impl Script {
 
     /// What is sent before the dump; it opens the transaction that the dump's own end commits.
     pub fn before(&self) -> String {
-        // The script of the dump begins a transaction too, and would be warned that there is one.
-        lines([&"SET client_min_messages TO error".to_owned(), &"BEGIN".to_owned()].into_iter().chain(&self.before))
+        lines(BEGINNING.map(str::to_owned).iter().chain(&self.before))
     }
 
     /// What is sent just before the dump's commit.
     pub fn after(&self) -> String {
-        lines(&self.after)
+        lines([ENCODING.to_owned()].iter().chain(&self.after))
     }
 }
+
+/// Names in our statements are UTF-8, whatever the dump or the environment says.
+const ENCODING: &str = "SET client_encoding TO 'UTF8'";
+
+/// How the transaction begins. The script of the dump begins one too, and would be warned that there is one. Functions
+/// are those of the system, not what somebody made under the same name. Who holds a lock on what is to be removed is
+/// not waited for without end; the dump sets all of this anew.
+const BEGINNING: [&str; 5] = [
+    "SET client_min_messages TO error",
+    ENCODING,
+    "SET search_path TO pg_catalog",
+    "SET lock_timeout TO '60s'",
+    "BEGIN",
+];
 
 /// The name a schema has while another one needs its own.
 const ASIDE: &str = "dssvault set aside";
@@ -136,13 +176,13 @@ fn in_scope(scope: &Scope) -> String {
 /// Removes everything in the part, and fails if anything else would go with it.
 fn removal(scope: &Scope) -> String {
     let in_scope = in_scope(scope);
-    let others = OTHERS.replace("IN_SCOPE", &in_scope);
+    let others = others(scope, &in_scope);
     let relations = format!(
         "  FOR one IN SELECT c.oid, format('%I.%I', n.nspname, c.relname) AS name, CASE c.relkind WHEN 'v' THEN 'VIEW' \
          WHEN 'm' THEN 'MATERIALIZED VIEW' WHEN 'S' THEN 'SEQUENCE' WHEN 'f' THEN 'FOREIGN TABLE' ELSE 'TABLE' END AS kind \
          FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f') \
          AND {in_scope} AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND \
-         d.objid = c.oid AND d.deptype = 'e') LOOP\n    IF EXISTS (SELECT 1 FROM pg_class WHERE oid = one.oid) THEN\n      \
+         d.objid = c.oid AND d.deptype = 'e') ORDER BY c.relkind = 'S' LOOP\n    IF EXISTS (SELECT 1 FROM pg_class WHERE oid = one.oid) THEN\n      \
          EXECUTE 'DROP ' || one.kind || ' IF EXISTS ' || one.name || ' CASCADE';\n    END IF;\n  END LOOP;\n"
     );
     // What else a dump without a prefix brings: routines and types of the schemas.
@@ -156,13 +196,16 @@ fn removal(scope: &Scope) -> String {
     )
 }
 
-const REST: &str = "  FOR one IN SELECT p.oid::regprocedure AS name FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace \
-    WHERE IN_SCOPE AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid \
-    AND d.deptype = 'e') LOOP\n    EXECUTE 'DROP ROUTINE ' || one.name || ' CASCADE';\n  END LOOP;\n  FOR one IN SELECT \
+/// What fell with something before it is passed over; what belongs to an extension, or is a part of a type, stays.
+const REST: &str = "  FOR one IN SELECT p.oid, p.oid::regprocedure AS name FROM pg_proc p JOIN pg_namespace n ON n.oid = \
+    p.pronamespace WHERE IN_SCOPE AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND \
+    d.objid = p.oid AND d.deptype IN ('e', 'i')) LOOP\n    IF EXISTS (SELECT 1 FROM pg_proc WHERE oid = one.oid) THEN\n      \
+    EXECUTE 'DROP ROUTINE ' || one.name || ' CASCADE';\n    END IF;\n  END LOOP;\n  FOR one IN SELECT t.oid, \
     t.oid::regtype AS name FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE IN_SCOPE AND (t.typtype IN \
     ('e', 'd', 'r') OR t.typtype = 'c' AND EXISTS (SELECT 1 FROM pg_class c WHERE c.oid = t.typrelid AND c.relkind = 'c')) \
-    AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = 'pg_type'::regclass AND d.objid = t.oid AND d.deptype = \
-    'e') LOOP\n    EXECUTE 'DROP TYPE ' || one.name || ' CASCADE';\n  END LOOP;\n";
+    AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = 'pg_type'::regclass AND d.objid = t.oid AND d.deptype IN \
+    ('e', 'i')) LOOP\n    IF EXISTS (SELECT 1 FROM pg_type WHERE oid = one.oid) THEN\n      EXECUTE 'DROP TYPE ' || \
+    one.name || ' CASCADE';\n    END IF;\n  END LOOP;\n";
 
 /// The schema every database is born with stays: no dump makes it.
 const SCHEMAS: &str = "  FOR one IN SELECT quote_ident(n.nspname) AS name FROM pg_namespace n WHERE n.nspname !~ '^pg_' AND \

@@ -197,6 +197,7 @@ impl<'a> Builder<'a> {
             let known = &mut self.contents.sources[index];
             if let Origin::Adopted(pack) = known.origin {
                 known.origin = Origin::Listed(pack);
+                known.covered_by = Some(segment);
             } else if packs >= known.new_packs {
                 known.covered_by = Some(segment);
             } else {

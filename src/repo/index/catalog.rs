@@ -12,7 +12,7 @@ use crate::repo::pack::BlockCodec;
 use crate::repo::secrets::{Content, IdDomain, IdOwner};
 
 /// Raised with every change of the cache's layout; a cache of another number is built anew.
-const LAYOUT: u32 = 2;
+const LAYOUT: u32 = 3;
 /// Runs a record may name, so that it stays one small value.
 const RUNS_MAX: u32 = 64;
 /// Blocks in one value of a pack.

@@ -107,6 +107,9 @@ pub struct Reading<'a> {
     pub strictness: Strictness,
     /// What the journal said before anything was listed.
     pub verdicts: &'a Verdicts,
+    /// The last *swept* entry the cache will have taken notice of (I2). Only what was read before the index was opened:
+    /// a writer enters packs of its own unlooked, which must be older than any entry noticed.
+    pub notice: u64,
     /// Whether packs count that are not there.
     pub believing: bool,
     /// Told of each segment.
@@ -166,7 +169,7 @@ impl Reading<'_> {
             for source in sources {
                 self.replay_one(&mut builder, source, &present)?;
             }
-            builder.take_notice(self.verdicts.last_swept);
+            builder.take_notice(self.notice);
             Ok(builder.finish(self.cancel)?.contents)
         })
     }
@@ -198,7 +201,7 @@ impl Reading<'_> {
             self.fold_listed(&mut builder, entry, present)?;
             self.progress.on(Event::Advanced { bytes: entry.bytes, files: 1 });
         }
-        builder.take_notice(self.verdicts.last_swept);
+        builder.take_notice(self.notice);
         // Only now is it known which vanished segments a merged one stands for.
         require_listed(builder.contents(), listing)?;
         builder.finish(self.cancel)
@@ -308,10 +311,14 @@ fn fold_packs(
 fn require_listed(contents: &Contents, listing: &[ObjectEntry]) -> Result<(), Fault> {
     let listed: HashSet<SegmentId> = listing.iter().filter_map(|entry| segment::id_of(&entry.name)).collect();
     for source in contents.sources.iter().filter(|source| source.new_packs > 0) {
-        let Some(id) = source.segment() else { continue };
         let covered = source.covered_by.is_some_and(|cover| listed.contains(&cover));
-        if !listed.contains(&id) && !covered {
-            return Err(Fault(format!("segment {id} is gone, and with it perhaps its packs")));
+        let stands = match source.origin {
+            Origin::Segment(id) => listed.contains(&id) || covered,
+            Origin::Listed(_) => covered,
+            Origin::Adopted(_) | Origin::Lost => true,
+        };
+        if !stands {
+            return Err(Fault("a segment is gone, and with it perhaps its packs".to_owned()));
         }
     }
     Ok(())

@@ -91,9 +91,17 @@ impl Index {
     ) -> Result<Self, RepoError> {
         let home = if options.believing { Home::private(options.cache_dir) } else { Home::take(options.cache_dir) };
         let (strictness, believing) = (options.strictness, options.believing);
-        let verdicts = options.verdicts;
-        let mut reading =
-            Reading { repository, strictness, verdicts: &verdicts, believing, progress, cancel, problems: Vec::new() };
+        let (notice, verdicts) = (options.verdicts.last_swept, options.verdicts);
+        let mut reading = Reading {
+            repository,
+            strictness,
+            verdicts: &verdicts,
+            notice,
+            believing,
+            progress,
+            cancel,
+            problems: Vec::new(),
+        };
         let (cache, contents) = reading.connect(&home)?;
         let view = match View::new(cache, contents.clone(), &verdicts) {
             Ok(view) => view,
@@ -231,24 +239,33 @@ impl Index {
             Some(state) => self.repository.journal().follow_up(state)?,
             None => self.repository.journal().load()?,
         };
-        let verdicts = Arc::new(Verdicts::of(&state));
-        let is_new = before != Some(state.head);
-        *journal = Some(state);
-        if !is_new {
+        let mut verdicts = Verdicts::of(&state);
+        if before == Some(state.head) {
+            *journal = Some(state);
             return Ok(false);
         }
+        let notice = self.verdicts().last_swept;
         let mut retired = lock(&self.retired);
         let (view, repository, cancel) = (self.view(), &self.repository, &Cancel::default());
-        let (strictness, problems) = (Strictness::Lenient, Vec::new());
-        let believing = self.believing;
-        let mut reading =
-            Reading { repository, strictness, verdicts: &verdicts, believing, progress: &Silent, cancel, problems };
+        let (strictness, problems, believing) = (Strictness::Lenient, Vec::new(), self.believing);
+        let mut reading = Reading {
+            repository,
+            strictness,
+            verdicts: &verdicts,
+            notice,
+            believing,
+            progress: &Silent,
+            cancel,
+            problems,
+        };
         match reading.refresh(&view.cache, view.contents.clone(), &self.home.sorting_folder()) {
             Ok(Built { contents, retired: merged }) => {
-                self.install(
-                    View::new(Arc::clone(&view.cache), contents, &verdicts).map_err(|fault| self.unusable(&fault))?,
-                );
-                *self.verdicts.write().unwrap_or_else(PoisonError::into_inner) = verdicts;
+                let renewed = View::new(Arc::clone(&view.cache), contents, &verdicts);
+                self.install(renewed.map_err(|fault| self.unusable(&fault))?);
+                verdicts.last_swept = notice;
+                *self.verdicts.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(verdicts);
+                // Only now: what failed in passing is tried again by the next who asks.
+                *journal = Some(state);
                 self.generation.fetch_add(1, Ordering::Release);
                 retired.extend(merged);
                 drop(view);
@@ -397,6 +414,7 @@ impl Index {
             repository,
             strictness,
             verdicts,
+            notice: verdicts.last_swept,
             believing: self.believing,
             progress: &Silent,
             cancel,

@@ -59,15 +59,20 @@ impl View {
 
     /// The segments, and how many doomed packs each brought in.
     pub fn segments(&self, verdicts: &Verdicts) -> Result<Vec<ListedSegment>, Fault> {
+        let sources = &self.contents.sources;
+        let positions: HashMap<_, _> =
+            sources.iter().enumerate().filter_map(|(index, source)| Some((source.segment()?, index))).collect();
         let mut doomed = HashMap::<usize, u32>::new();
         for pack in &verdicts.doomed {
             let number = catalog::number_of(&self.cache, &self.contents.record, pack)?;
             if let Some(source) = number.and_then(|number| self.contents.source_of(number)) {
-                *doomed.entry(source).or_default() += 1;
+                // What a merged segment took over is named there.
+                let cover = sources.get(source).and_then(|source| source.covered_by);
+                let names = cover.and_then(|cover| positions.get(&cover).copied()).unwrap_or(source);
+                *doomed.entry(names).or_default() += 1;
             }
         }
-        let sources = self.contents.sources.iter().enumerate();
-        let listed = sources.filter_map(|(index, source)| {
+        let listed = sources.iter().enumerate().filter_map(|(index, source)| {
             let doomed = doomed.get(&index).copied().unwrap_or(0);
             Some(ListedSegment { id: source.segment()?, packs: source.packs, doomed })
         });

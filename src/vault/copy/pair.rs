@@ -36,7 +36,8 @@ impl Known {
 
     /// The trees of an earlier directory.
     pub fn twins(&self) -> Option<Twins> {
-        let target = self.target.tree?;
+        // What a repair has marked there may be lost: it is brought anew.
+        let target = self.target.tree.filter(|_| self.target.damaged.is_none())?;
         let source = self.source.as_ref().map_or(Some(target), |source| source.tree)?;
         Some(Twins { source, target })
     }
@@ -45,7 +46,7 @@ impl Known {
     pub fn content(&self, now: &Entry) -> Option<FileContent> {
         let before = self.source.as_ref().unwrap_or(&self.target);
         let same = before.content == now.content && before.size == now.size && self.target.size == now.size;
-        self.target.content.clone().filter(|_| same)
+        self.target.content.clone().filter(|_| same && self.target.damaged.is_none())
     }
 }
 

@@ -56,10 +56,7 @@ pub fn delete(repository: &Repository, room: Room, context: Context<'_>) -> Resu
 /// a doomed pack back, and the next `parity add` makes the groups right.
 fn regroup(repository: &Repository, journal: &State, room: Room, context: Context<'_>) -> Result<(), VaultError> {
     let gone = journal.packs.doomed.keys().copied().collect();
-    let storage = &*repository.storage;
-    match parity::regroup(storage, &gone, room, context)
-        .or_else(|_| parity::regroup(storage, &gone, Room::None, context))
-    {
+    match parity::regroup(&*repository.storage, &gone, room, context) {
         Err(VaultError::Interrupted) => Err(VaultError::Interrupted),
         _ => Ok(()),
     }

@@ -6,7 +6,7 @@ use crate::repo::journal::{Entry, Facts, Objects, State};
 use crate::repo::{RepoError, Repository};
 
 /// Packs one entry names at most: 34 bytes each, far below what an entry may have.
-const PACKS_PER_ENTRY: usize = 500_000;
+pub const PACKS_PER_ENTRY: usize = 500_000;
 
 /// Marks those packs that are neither marked nor doomed.
 pub fn mark(repository: &Repository, packs: &[PackId]) -> Result<(), RepoError> {

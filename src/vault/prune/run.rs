@@ -68,7 +68,8 @@ impl<'a> Prune<'a> {
         let mut look = self.look()?;
         if self.options.dry_run {
             let purged = &self.report.purged;
-            look.roots.retain(|id, _| !purged.contains(id));
+            let parents: HashSet<SnapshotId> = look.live().filter_map(|found| found.record.parent).collect();
+            look.roots.retain(|id, _| !purged.contains(id) || parents.contains(id));
         }
         self.report.snapshots = look.roots.len() as u64;
         let index = self.open(&look.journal)?;
@@ -196,7 +197,7 @@ impl<'a> Prune<'a> {
         (self.report.waiting, self.report.waiting_until, self.report.waiting_for) =
             (due.waiting, due.until, due.sessions);
         let waits = self.report.marked;
-        if self.options.grace.is_zero() && self.report.waiting_for.is_empty() {
+        if self.options.grace.is_zero() && look.live().next().is_none() {
             self.report.deleted += waits;
         } else {
             self.report.waiting += waits;
@@ -281,6 +282,8 @@ impl<'a> Prune<'a> {
     fn append_doom(&self, journal: &State, mut packs: Vec<PackId>) -> Result<bool, VaultError> {
         let Repository { secrets, seams, .. } = self.repository;
         packs.sort_unstable();
+        // The rest is the next prune's: kept copies lie outside of all that may go.
+        packs.truncate(marks::PACKS_PER_ENTRY);
         let entry = Entry::Doom(Objects::packs(packs));
         Ok(self.repository.journal().append_at(secrets, &*seams.clock, journal, entry)?.is_some())
     }

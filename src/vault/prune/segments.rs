@@ -152,10 +152,10 @@ impl Group {
             let signing = repository.secrets.signing();
             merged = Some(segment::write_one(repository, sealer, &signing, &self.inputs, &self.packs)?);
         }
-        marks::append(repository, |state| self.replaceable(state, merged).map(Entry::Mark))?;
+        marks::append(repository, |state| self.replaceable(repository, state, merged).map(Entry::Mark))?;
         let mut doomed = false;
         marks::append(repository, |state| {
-            let inputs = self.replaceable(state, merged);
+            let inputs = self.replaceable(repository, state, merged);
             let inputs =
                 inputs.filter(|inputs| inputs.segments.iter().all(|id| state.segments.marked.contains_key(id)));
             doomed = inputs.is_some();
@@ -166,9 +166,13 @@ impl Group {
 
     /// The inputs, if each of their packs that is not doomed is listed by the merged segment, and that one stays. What
     /// was swept since is no longer doomed, and might come back.
-    fn replaceable(&self, state: &State, merged: Option<SegmentId>) -> Option<Objects> {
+    fn replaceable(&self, repository: &Repository, state: &State, merged: Option<SegmentId>) -> Option<Objects> {
         let is_leaving = |id| state.segments.marked.contains_key(&id) || state.is_segment_doomed(&id);
-        if merged.is_some_and(is_leaving) || !self.left_out.iter().all(|id| state.is_doomed(id)) {
+        // Asked after the journal was read: it may have been doomed, deleted and swept since it was written.
+        let is_there = |id| repository.storage.get_range(&segment::name(id), 0, 1).is_ok();
+        if merged.is_some_and(|id| is_leaving(id) || !is_there(id))
+            || !self.left_out.iter().all(|id| state.is_doomed(id))
+        {
             return None;
         }
         let segments: Vec<_> = self.inputs.iter().filter(|id| !state.is_segment_doomed(id)).copied().collect();

@@ -66,8 +66,11 @@ pub fn list(repository: &Repository) -> Result<Vec<Found>, VaultError> {
 fn read(repository: &Repository, id: SessionId, entries: &[(u32, ObjectEntry)]) -> Result<Found, RepoError> {
     let record = session::load(repository, &session::object_name(id, 0))?;
     let seen = match repository.unseal(&session::object_name(id, 1)) {
-        Ok(lease) => Some(plain::decode_body::<Lease>(&session::object_name(id, 1), &lease.body)?.seen),
-        Err(RepoError::Storage(StorageError::NotFound { .. })) => None,
+        Ok(lease) => {
+            plain::decode_body::<Lease>(&session::object_name(id, 1), &lease.body).ok().map(|lease| lease.seen)
+        }
+        // One that cannot be read says nothing, which only makes owners wait (D6).
+        Err(RepoError::Storage(StorageError::NotFound { .. }) | RepoError::Damaged { .. }) => None,
         Err(error) => return Err(error),
     };
     let standing = match session::read_record(repository, &snapshot::name(&record.snapshot)) {

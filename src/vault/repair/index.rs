@@ -8,7 +8,7 @@ use crate::base::object::ObjectKind;
 use crate::repo::index::ListedPack;
 use crate::repo::index::segment::{self, SEGMENT_BYTES, Segment};
 use crate::repo::journal::State;
-use crate::repo::pack::reader;
+use crate::repo::pack::{copies, reader};
 use crate::repo::{RepoError, Repository};
 use crate::storage::StorageError;
 use crate::vault::repair::retire;
@@ -92,7 +92,7 @@ impl Look {
                 Err(error) => return Err(error.into()),
             }
         }
-        let listed = repository.storage.list(ObjectKind::Pack)?;
+        let listed = copies::list(&*repository.storage)?;
         let packs = listed.iter().filter_map(|entry| Some((entry.name.text().parse::<PackId>().ok()?, entry.bytes)));
         let mut stored: Vec<_> = packs.filter(|(pack, _)| !journal.is_doomed(pack)).collect();
         stored.sort_unstable();
@@ -150,7 +150,7 @@ fn list(repository: &Repository, packs: &[PackId], context: Context<'_>) -> Resu
     }
     let sealer = sealer::begin(repository)?;
     let signing = repository.secrets.signing();
-    let listed = repository.storage.list(ObjectKind::Pack)?;
+    let listed = copies::list(&*repository.storage)?;
     let sizes: HashMap<_, u64> = listed.into_iter().map(|entry| (entry.name, entry.bytes)).collect();
     let (mut written, mut gathered, mut bytes) = (0, Vec::<ListedPack>::new(), 0);
     for pack in packs {

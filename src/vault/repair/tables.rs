@@ -7,6 +7,7 @@ use crate::base::object::ObjectKind;
 use crate::repo::Repository;
 use crate::repo::index::segment::{self, Segment};
 use crate::repo::journal::State;
+use crate::repo::pack::copies;
 use crate::repo::pack::{PackTable, reader};
 use crate::vault::{Context, VaultError};
 
@@ -21,7 +22,7 @@ pub fn of(
     if packs.is_empty() {
         return Ok(found);
     }
-    for entry in repository.storage.list(ObjectKind::Pack)? {
+    for entry in copies::list(&*repository.storage)? {
         let Ok(pack) = entry.name.text().parse::<PackId>() else { continue };
         if packs.contains(&pack)
             && let Ok(table) = reader::read_table(repository, pack, entry.bytes)
