@@ -37,7 +37,7 @@ fn others(scope: &Scope, in_scope: &str) -> String {
     let parts = PARTS.map(|(catalog, relation, which)| {
         format!(
             " + (SELECT count(*) FROM {catalog} k JOIN pg_class c ON c.oid = k.{relation} JOIN pg_namespace n ON n.oid = \
-             c.relnamespace WHERE {which} AND NOT ({in_scope}))"
+             c.relnamespace WHERE {which} AND NOT ({in_scope}) AND n.nspname !~ '^pg_toast')"
         )
     });
     // Routines and types have no prefix: with one, all of them are others'.
