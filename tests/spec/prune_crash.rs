@@ -52,7 +52,7 @@ impl Scene {
     }
 
     /// Prunes through the fault, then without it. Whether the fault struck.
-    fn survives(&self, fault: Fault) -> bool {
+    fn survives(&self, fault: Fault, thoroughly: bool) -> bool {
         let inner = self.store.fork();
         let shared: Arc<dyn Storage> = Arc::new(inner.clone());
         let folders = self.machine.folders_like(&self.machine.folders, "faulted");
@@ -63,10 +63,12 @@ impl Scene {
         self.require_sound(&shared, &folders, fault);
         let again = self.machine.prune(&shared, &folders, &at_once());
         again.unwrap_or_else(|why| panic!("{fault:?}: the next prune failed: {why}"));
-        // A second one finds nothing: what the first left half done it finished.
-        let third = self.machine.prune(&shared, &folders, &at_once()).unwrap();
-        assert_eq!((third.deleted.count, third.marked.count), (0, 0), "{fault:?}: {third:?}");
-        self.require_sound(&shared, &folders, fault);
+        if thoroughly {
+            // A second one finds nothing: what the first left half done it finished.
+            let third = self.machine.prune(&shared, &folders, &at_once()).unwrap();
+            assert_eq!((third.deleted.count, third.marked.count), (0, 0), "{fault:?}: {third:?}");
+            self.require_sound(&shared, &folders, fault);
+        }
         let left = pack_bytes(&shared);
         assert!(
             left <= self.packs_left + self.packs_left / 10,
@@ -96,7 +98,7 @@ impl Scene {
     }
 
     fn survives_at_every_call(&self, fault: impl Fn(usize) -> Fault) {
-        let struck = (1..).take_while(|nth| self.survives(fault(*nth))).count();
+        let struck = (1..).take_while(|nth| self.survives(fault(*nth), nth % 8 == 0)).count();
         assert!(struck > 60, "a prune makes more than {struck} calls");
     }
 }
