@@ -23,8 +23,8 @@ Examples:
   dssvault -r /srv/vault forget 1a2b3c4d                       this one
   dssvault -r /srv/vault undelete 1a2b3c4d                     it was the wrong one
 
-Forgotten snapshots are no longer shown or restored; their data stays for a week. Space is
-freed by `prune`, or here by --prune. The rules: docs/retention.md and docs/prune.md.";
+Forgotten snapshots are no longer shown or restored; their data stays for a week. Space
+is freed by `prune`, or here by --prune. The rules: docs/retention.md and docs/prune.md.";
 
 /// Take snapshots out of the history, by policy or by name.
 ///
