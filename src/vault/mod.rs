@@ -4,6 +4,7 @@ pub mod archive;
 pub mod backup;
 pub mod browse;
 pub mod check;
+mod chunk_writer;
 pub mod context;
 pub mod copy;
 pub mod diff;
@@ -24,5 +25,6 @@ pub mod sealer;
 pub mod settings;
 pub mod stats;
 
+pub use chunk_writer::{ChunkWriter, Written};
 pub use context::Context;
 pub use error::VaultError;

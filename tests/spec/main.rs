@@ -137,6 +137,8 @@ mod pg_node;
 mod pg_secrets;
 mod pg_trouble;
 mod prune_crash;
+mod prune_dry_run;
+mod prune_held;
 mod prune_verb;
 mod repair_fixture;
 mod repair_index;

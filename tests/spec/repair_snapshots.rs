@@ -138,11 +138,10 @@ fn an_unreadable_directory_is_marked_and_the_others_come_back() {
     let place = pack_of(&tree);
     let table = dssvault::repo::pack::reader::read_table(&repository, place.id, place.bytes).unwrap();
     let sealer = dssvault::vault::sealer::begin(&repository).unwrap();
-    let mut writer = dssvault::vault::repair::ChunkWriter::new(&repository, &sealer);
+    let mut writer = dssvault::vault::ChunkWriter::new(&repository, &sealer, &index);
     let others = table.blocks.iter().flat_map(|block| &block.chunks).filter(|chunk| chunk.id != tree);
-    others.for_each(|chunk| writer.add(table.domain, chunk.id, &chunks.read(&chunk.id).unwrap()).unwrap());
-    let packs = writer.finish().unwrap();
-    index.store(&repository, &sealer, &repository.secrets.signing(), &packs).unwrap();
+    others.for_each(|chunk| writer.add(table.domain, chunk.id, chunks.read(&chunk.id).unwrap().to_vec()).unwrap());
+    writer.finish().unwrap();
     drop(index);
     assert!(!before.contains_key(&ObjectName::of(ObjectKind::Pack, place.id)));
     vault.store.delete(&ObjectName::of(ObjectKind::Pack, place.id)).unwrap();

@@ -49,6 +49,10 @@ impl<'a> PruneView<'a> {
         if report.unmarked.count > 0 {
             lines.push(("kept", format!("{}: marked before, and needed after all", packs(report.unmarked))));
         }
+        if report.held.count > 0 {
+            let line = format!("{}: damaged, and nothing else has what snapshots need of them", packs(report.held));
+            lines.push(("held", line));
+        }
         lines.push(("deleted", packs(report.deleted)));
         if report.segments_merged > 0 {
             let merged = text::counted(report.segments_merged, "index segment", "index segments");

@@ -3,7 +3,7 @@
 //! Their names are the same hash, so that either is as good as the other if its bytes are right. A reader asks for
 //! the second only when the first fails it, and believes neither more than the other.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use crate::base::id::PackId;
 use crate::base::object::{ObjectKind, ObjectName};
@@ -42,6 +42,12 @@ pub fn list(storage: &dyn Storage) -> Result<Vec<ObjectEntry>, StorageError> {
         }
     }
     Ok(packs)
+}
+
+/// The packs that have a mended copy, and its stored bytes.
+pub fn mended(storage: &dyn Storage) -> Result<HashMap<PackId, u64>, StorageError> {
+    let listed = storage.list(ObjectKind::Mended)?.into_iter();
+    Ok(listed.filter_map(|entry| Some((entry.name.text().parse().ok()?, entry.bytes))).collect())
 }
 
 /// Deletes a pack, and its mended copy before it: no listing may find the copy and take it for a pack that was lost.

@@ -190,14 +190,8 @@ impl Reading<'_> {
         let indexed = self.numbers.get(&pack.id).and_then(|number| self.index?.pack(*number).ok());
         let blocks = indexed.as_ref().map(|place| place.blocks.as_slice());
         let job = Job { repository: self.repository, cancel, progress };
-        let mut verdict = match pack.absent {
-            true => Verdict { faults: vec!["it is missing".to_owned()], lost: true, ..Verdict::default() },
-            false => job.verify(pack.id, &reader::name(pack.id), pack.bytes, blocks, scratch),
-        };
-        if let Some(bytes) = pack.mended.filter(|_| !verdict.faults.is_empty()) {
-            let second = job.verify(pack.id, &copies::mended_name(pack.id), bytes, blocks, scratch);
-            verdict.stand_in(second);
-        }
+        let there = ((!pack.absent).then_some(pack.bytes), pack.mended);
+        let mut verdict = job.verify_either(pack.id, there, blocks, scratch);
         let differs = |hash: [u8; 32]| self.tables.get(&pack.id).is_some_and(|other| *other != hash);
         if verdict.is_good() && verdict.table_hash.is_some_and(differs) {
             verdict.faults.push("the index gives it another content than its own table".to_owned());

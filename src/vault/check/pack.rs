@@ -13,7 +13,7 @@ use crate::repo::header::Header;
 use crate::repo::index::BlockPlace;
 use crate::repo::pack::reader::{self, HEADER_GUESS};
 use crate::repo::pack::writer::{TRAILER_BYTES, TRAILER_SEALED_BYTES};
-use crate::repo::pack::{BlockCodec, ChunkInfo, PackTable};
+use crate::repo::pack::{BlockCodec, ChunkInfo, PackTable, copies};
 use crate::repo::secrets::IdKey;
 use crate::repo::{RepoError, Repository};
 use crate::vault::check::Kind;
@@ -104,6 +104,25 @@ pub struct Job<'a> {
 }
 
 impl Job<'_> {
+    /// Reads the whole pack, and its mended copy where the pack itself is not good. `stored` and `mended` are the bytes
+    /// of the two objects, of those that are there.
+    pub fn verify_either(
+        self,
+        id: PackId,
+        (stored, mended): (Option<u64>, Option<u64>),
+        indexed: Option<&[BlockPlace]>,
+        scratch: &mut Scratch,
+    ) -> Verdict {
+        let mut verdict = match stored {
+            None => Verdict::all_lost("it is missing".to_owned()),
+            Some(bytes) => self.verify(id, &reader::name(id), bytes, indexed, scratch),
+        };
+        if let Some(bytes) = mended.filter(|_| !verdict.is_good()) {
+            verdict.stand_in(self.verify(id, &copies::mended_name(id), bytes, indexed, scratch));
+        }
+        verdict
+    }
+
     /// Reads the whole pack from the object `name`. `indexed` are its blocks as the index has them: with them, blocks of a pack whose own
     /// table is damaged are still told apart. After a request to stop the verdict is incomplete.
     pub fn verify(

@@ -5,6 +5,7 @@ use crate::repo::index::{ChunkPlace, Index};
 use crate::repo::journal::{Since, State};
 use crate::repo::secrets::IdDomain;
 use crate::vault::prune::live::{self, Live};
+use crate::vault::prune::plan::Plan;
 use crate::vault::prune::report::Tally;
 use crate::vault::{Context, VaultError};
 
@@ -27,6 +28,8 @@ pub struct Pack {
     pub mark: Option<Since>,
     /// Plaintext bytes of its chunks that snapshots need and that are kept here, not in another pack.
     pub used: u64,
+    /// The part of `used` that a repair has marked as lost in every file that had it: not missed if it cannot be read.
+    pub excused: u64,
 }
 
 impl Pack {
@@ -71,6 +74,7 @@ impl Census {
                 listed: index.lists(&place.id)?,
                 mark: journal.packs.marked.get(&place.id).copied(),
                 used: 0,
+                excused: 0,
             }));
         }
         Ok(Self(packs))
@@ -78,13 +82,26 @@ impl Census {
 
     /// Counts what is used of each.
     pub fn weigh(&mut self, live: &Live, index: &Index, context: Context<'_>) -> Result<(), VaultError> {
-        live::each_live(live, index, context, |prefix, places| {
+        live::each_live(live, index, context, |prefix, places, excused| {
             let best = self.best(places).ok_or_else(|| live::unresolved(&prefix))?;
             if let Some(Some(pack)) = self.0.get_mut(best.pack as usize) {
                 pack.used += u64::from(best.length);
+                pack.excused += if excused { u64::from(best.length) } else { 0 };
             }
             Ok(())
         })
+    }
+
+    /// As it is when a plan was carried out and the journal's next entry marked what it names.
+    pub fn after(mut self, plan: &Plan, mark: Since) -> Self {
+        for pack in self.0.iter_mut().flatten() {
+            if plan.unmark.binary_search(&pack.number).is_ok() {
+                pack.mark = None;
+            } else if plan.unused.contains(&pack.number) || plan.repack.contains(&pack.number) {
+                pack.mark = pack.mark.or(Some(mark));
+            }
+        }
+        self
     }
 
     /// The copy that is kept of several: in a pack that stays, if there is one, and of these in the newest. A prune

@@ -70,7 +70,7 @@ impl Copies<'_> {
         needed: &mut BTreeSet<u32>,
     ) -> Result<Sorted<PAIR_BYTES>, VaultError> {
         let mut pairs = Spill::<PAIR_BYTES>::new(&self.context.folders.cache, SORTED_AT_ONCE);
-        live::each_live(self.live, self.index, self.context, |_, places| {
+        live::each_live(self.live, self.index, self.context, |_, places, _| {
             if !places.iter().any(|place| going.contains(&place.pack)) {
                 return Ok(());
             }

@@ -205,12 +205,13 @@ impl Iterator for Iter<'_> {
     }
 }
 
-/// Calls `visit` with every live prefix and its places. A prefix without a place is an error, unless it is excused.
+/// Calls `visit` with every live prefix, its places, and whether it is excused. A prefix without a place is an error,
+/// unless it is excused.
 pub fn each_live(
     live: &Live,
     index: &Index,
     context: Context<'_>,
-    mut visit: impl FnMut(Prefix, &[crate::repo::index::ChunkPlace]) -> Result<(), VaultError>,
+    mut visit: impl FnMut(Prefix, &[crate::repo::index::ChunkPlace], bool) -> Result<(), VaultError>,
 ) -> Result<(), VaultError> {
     let mut entries = index.scan();
     let mut next = entries.next().transpose()?;
@@ -221,13 +222,12 @@ pub fn each_live(
         }
         let prefix = prefix?;
         crate::vault::check::join::take_places(prefix, &mut next, &mut entries, &mut places)?;
-        if places.is_empty() {
-            if excuses.hold(&prefix)? {
-                continue;
-            }
-            return Err(unresolved(&prefix));
+        let excused = excuses.hold(&prefix)?;
+        match (places.is_empty(), excused) {
+            (true, true) => {}
+            (true, false) => return Err(unresolved(&prefix)),
+            (false, _) => visit(prefix, &places, excused)?,
         }
-        visit(prefix, &places)?;
     }
     Ok(())
 }

@@ -1,15 +1,18 @@
 //! Step 5: the journal, then sessions, then snapshots. What is decided rests on exactly this order (D3, D4).
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use rayon::prelude::*;
 
-use crate::base::id::{ChunkId, SnapshotId};
+use crate::base::clock::Timestamp;
+use crate::base::id::{ChunkId, SessionId, SnapshotId};
 use crate::repo::journal::State;
 use crate::repo::snapshot::{self, SnapshotRecord};
 use crate::repo::{RepoError, Repository};
 use crate::storage::StorageError;
 use crate::vault::prune::sessions::{self, Found, Standing};
+use crate::vault::prune::tidy;
 use crate::vault::{Context, VaultError};
 
 /// Trees of snapshots read before: snapshots never change. `None` for an abort record.
@@ -46,6 +49,18 @@ impl Look {
         Ok(Self { journal, sessions, roots })
     }
 
+    /// Takes sessions out that a prune would end now; gives them.
+    pub fn without_lapsed(&mut self, fence_after: Duration, now: Timestamp) -> Vec<SessionId> {
+        let is_lapsed = |found: &Found| found.standing == Standing::Live && tidy::is_lapsed(found, now, fence_after);
+        self.sessions.extract_if(.., |found| is_lapsed(found)).map(|found| found.id).collect()
+    }
+
+    /// Takes snapshots out, as if they had been purged.
+    pub fn without(&mut self, purged: &[SnapshotId]) {
+        let parents: HashSet<SnapshotId> = self.live().filter_map(|found| found.record.parent).collect();
+        self.roots.retain(|id, _| !purged.contains(id) || parents.contains(id));
+    }
+
     /// Sessions that may still commit.
     pub fn live(&self) -> impl Iterator<Item = &Found> {
         self.sessions.iter().filter(|found| is_live(&self.journal, found))
@@ -65,12 +80,13 @@ fn tree(repository: &Repository, id: &SnapshotId, context: Context<'_>) -> Resul
         Ok((_, SnapshotRecord::Aborted(_))) => Ok(None),
         // An abort record that was removed since the listing. Committed snapshots that are not purged stay.
         Err(RepoError::Storage(StorageError::NotFound { .. })) => Ok(None),
-        Err(error) => Err(VaultError::Undecided {
+        Err(error @ RepoError::Damaged { .. }) => Err(VaultError::Undecided {
             what: error.to_string(),
             hint: format!(
                 "what this snapshot needs is not known. `dssvault check` says more; if it is lost for good, \
                  `dssvault prune --quarantine {id}` goes on without it"
             ),
         }),
+        Err(error) => Err(error.into()),
     }
 }

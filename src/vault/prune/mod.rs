@@ -5,6 +5,7 @@ mod census;
 mod copies;
 mod deletion;
 mod doom;
+mod held;
 mod live;
 mod look;
 mod marks;

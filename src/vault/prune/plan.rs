@@ -165,6 +165,7 @@ mod tests {
             listed: true,
             mark: None,
             used: 2 * mib * MIB * used_percent / 100,
+            excused: 0,
         }
     }
 

@@ -67,6 +67,8 @@ pub struct PruneReport {
     pub marked: Tally,
     /// Marked packs that turned out to be needed, and are kept.
     pub unmarked: Tally,
+    /// Marked packs that are damaged and hold what snapshots need: they stay, and stay marked.
+    pub held: Tally,
     /// Packs of the marked ones whose used part was written anew.
     pub repacked: Tally,
     /// Packs that were written for it.

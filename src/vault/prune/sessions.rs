@@ -56,11 +56,26 @@ pub fn list(repository: &Repository) -> Result<Vec<Found>, VaultError> {
         match read(repository, id, &entries) {
             // It ended while it was looked at, and another owner removed it; or its record is still under way.
             Err(RepoError::Storage(StorageError::NotFound { .. })) => Ok(None),
-            found => found.map(Some),
+            Err(error @ RepoError::Damaged { .. }) => Err(unknown(&error, id, &entries)),
+            found => Ok(Some(found?)),
         }
     };
-    let found = objects.into_par_iter().map(read).collect::<Result<Vec<_>, RepoError>>()?;
+    let found = objects.into_par_iter().map(read).collect::<Result<Vec<_>, VaultError>>()?;
     Ok(found.into_iter().flatten().collect())
+}
+
+/// The error of a session whose record cannot be read: which name it reserved is not known, so it cannot be ended.
+fn unknown(error: &RepoError, id: SessionId, entries: &[(u32, ObjectEntry)]) -> VaultError {
+    let sign = entries.iter().map(|(_, entry)| entry.created).max().unwrap_or_default();
+    let name = session::object_name(id, 0);
+    VaultError::Undecided {
+        what: error.to_string(),
+        hint: format!(
+            "whether this backup still runs is not known; it gave its last sign of life on {}. If none runs that \
+             began before, delete the object {name} from the store, and prune again",
+            sign.local()
+        ),
+    }
 }
 
 fn read(repository: &Repository, id: SessionId, entries: &[(u32, ObjectEntry)]) -> Result<Found, RepoError> {

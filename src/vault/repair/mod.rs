@@ -8,6 +8,3 @@ mod rewrite;
 mod salvage;
 pub mod snapshots;
 mod tables;
-mod writer;
-
-pub use writer::ChunkWriter;

@@ -5,20 +5,18 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::{Mutex, PoisonError};
 
 use crate::base::id::PackId;
-use crate::base::object::ObjectKind;
 use crate::base::progress::{Event, Phase};
 use crate::repo::Repository;
 use crate::repo::chunks::ChunkReader;
 use crate::repo::index::unlisted::unlisted_packs;
 use crate::repo::index::{Index, IndexOptions, Verdicts};
 use crate::repo::journal::{Entry, Objects, State};
-use crate::repo::pack::{copies, reader};
+use crate::repo::pack::copies;
 use crate::vault::check::{Job, Scratch, Verdict, workers};
 use crate::vault::repair::salvage::{Bad, Salvaged, Salvager};
 use crate::vault::repair::tables;
-use crate::vault::repair::writer::ChunkWriter;
 use crate::vault::sealer;
-use crate::vault::{Context, VaultError};
+use crate::vault::{ChunkWriter, Context, VaultError};
 
 /// A damaged pack and what can be done about it.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -143,16 +141,15 @@ pub fn apply(repository: &Repository, plan: PacksPlan, context: Context<'_>) -> 
     let orphans = unlisted_packs(repository, &desk.index, context.progress, context.cancel)?;
     desk.index.store(repository, &sealer, &signing, &orphans)?;
     let known = desk.known()?;
-    let mut writer = ChunkWriter::new(repository, &sealer);
+    let mut writer = ChunkWriter::new(repository, &sealer, &desk.index);
     let mut salvager = salvager(&desk, plan.damaged.iter().map(|pack| pack.id), &known);
     for pack in &plan.damaged {
-        salvager.examine(pack.id, &pack.bad, &mut |domain, id, bytes| writer.add(domain, id, bytes))?;
+        salvager.examine(pack.id, &pack.bad, &mut |domain, id, bytes| writer.add(domain, id, bytes.to_vec()))?;
     }
-    let packs = writer.finish()?;
-    desk.index.store(repository, &sealer, &signing, &packs)?;
+    let written = writer.finish()?.packs;
     let gone: Vec<PackId> = plan.damaged.iter().map(|pack| pack.id).chain(plan.missing.iter().copied()).collect();
     let marked = mark(repository, &gone)?;
-    Ok(PacksRepair { plan, written: packs.len() as u64, marked })
+    Ok(PacksRepair { plan, written, marked })
 }
 
 /// Marks follow from the journal alone: whoever loses a number asks it again.
@@ -174,17 +171,13 @@ fn damaged(
 ) -> Result<Vec<(PackId, Verdict)>, VaultError> {
     let Context { cancel, progress, .. } = desk.context;
     let found = Mutex::new(BTreeMap::new());
-    let mended = desk.repository.storage.list(ObjectKind::Mended)?.into_iter();
-    let mended: BTreeMap<PackId, u64> =
-        mended.filter_map(|entry| Some((entry.name.text().parse().ok()?, entry.bytes))).collect();
+    let mended = copies::mended(&*desk.repository.storage)?;
     workers::each(reading, workers::PACK_WORKERS, cancel, Scratch::new, |scratch, (pack, bytes)| {
         let indexed = known.get(pack).and_then(|number| desk.index.pack(*number).ok());
         let blocks = indexed.as_ref().map(|place| place.blocks.as_slice());
         let job = Job { repository: desk.repository, cancel, progress };
-        let mut verdict = job.verify(*pack, &reader::name(*pack), *bytes, blocks, scratch);
-        if let Some(bytes) = mended.get(pack).filter(|_| !verdict.is_good()) {
-            verdict.stand_in(job.verify(*pack, &copies::mended_name(*pack), *bytes, blocks, scratch));
-        }
+        let there = (Some(*bytes), mended.get(pack).copied());
+        let verdict = job.verify_either(*pack, there, blocks, scratch);
         progress.on(Event::Advanced { bytes: 0, files: 1 });
         if !verdict.is_good() {
             found.lock().unwrap_or_else(PoisonError::into_inner).insert(*pack, verdict);

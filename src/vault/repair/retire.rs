@@ -26,7 +26,7 @@ pub fn segments(
         let look = Look::take(repository, context)?;
         let (going, staying) = decide(&look, wanted);
         kept = staying;
-        if going.is_empty() || doom(repository, look.journal.head, &going)? {
+        if going.is_empty() || doom(repository, &look.journal, &going)? {
             break;
         }
     }
@@ -58,10 +58,15 @@ fn decide(look: &Look, wanted: &[SegmentId]) -> (Vec<SegmentId>, Vec<(SegmentId,
 }
 
 /// Marks and dooms, if the journal is as it was read; `false` if somebody else was faster.
-fn doom(repository: &Repository, head: u64, segments: &[SegmentId]) -> Result<bool, VaultError> {
+fn doom(repository: &Repository, journal: &State, segments: &[SegmentId]) -> Result<bool, VaultError> {
     let objects = || Objects { packs: Vec::new(), segments: segments.to_vec() };
-    let Some(head) = append_at(repository, head, Entry::Mark(objects()))? else { return Ok(false) };
-    Ok(append_at(repository, head, Entry::Doom(objects()))?.is_some())
+    let Some(marked) = append_at(repository, journal, Entry::Mark(objects()))? else { return Ok(false) };
+    Ok(append_at(repository, &marked, Entry::Doom(objects()))?.is_some())
+}
+
+fn append_at(repository: &Repository, journal: &State, entry: Entry) -> Result<Option<State>, VaultError> {
+    let Repository { secrets, seams, .. } = repository;
+    Ok(repository.journal().append_at(secrets, &*seams.clock, journal, entry)?)
 }
 
 /// Deletes all doomed segments, then takes them off the journal's list.
@@ -84,19 +89,8 @@ fn sweep(repository: &Repository) -> Result<u64, VaultError> {
             deleted += 1;
         }
         let swept = Entry::Swept(Objects { packs: Vec::new(), segments: doomed });
-        if append_at(repository, journal.head, swept)?.is_some() {
+        if append_at(repository, &journal, swept)?.is_some() {
             return Ok(deleted);
         }
     }
-}
-
-/// Writes an entry right behind number `head`, or nothing if there is another one already. Gives its number.
-pub fn append_at(repository: &Repository, head: u64, entry: Entry) -> Result<Option<u64>, VaultError> {
-    let mut there = false;
-    let decide = |state: &State| {
-        there = state.head != head;
-        Ok((!there).then(|| entry.clone()))
-    };
-    let state = repository.journal().append(&repository.secrets, &*repository.seams.clock, decide)?;
-    Ok((!there).then_some(state.head))
 }

@@ -20,8 +20,7 @@ use crate::repo::{RepoError, Repository};
 use crate::vault::check::{Losses, ReadData, Request, Root};
 use crate::vault::keys::host_name;
 use crate::vault::repair::rewrite::{Marks, Rewriter};
-use crate::vault::repair::writer::ChunkWriter;
-use crate::vault::{Context, VaultError, sealer};
+use crate::vault::{ChunkWriter, Context, VaultError, sealer};
 
 /// Problems a manifest names, at most.
 const PROBLEMS_MAX: usize = 10_000;
@@ -199,11 +198,10 @@ impl Bench<'_> {
         let chunks = ChunkReader::new(self.repository, index);
         let domain = trees_of(&manifest);
         let key = self.repository.secrets.id_key(domain);
-        let writer = ChunkWriter::new(self.repository, sealer);
+        let writer = ChunkWriter::new(self.repository, sealer, index);
         let mut sink = NewTrees { index, key, domain, writer, stored: HashSet::new() };
         let rewritten = self.rewriter(&chunks).run(root.tree, &mut sink)?;
-        let packs = sink.writer.finish()?;
-        index.store(self.repository, sealer, &self.repository.secrets.signing(), &packs)?;
+        sink.writer.finish()?;
         // Rewriting may have taken long.
         session.renew()?;
         let now = self.repository.seams.clock.now();
@@ -281,7 +279,7 @@ impl TreeSink for NewTrees<'_> {
     fn store(&mut self, plaintext: &[u8]) -> Result<ChunkId, RepoError> {
         let id = self.key.id(plaintext);
         if !self.index.contains(&id)? && self.stored.insert(id) {
-            self.writer.add(self.domain, id, plaintext)?;
+            self.writer.add(self.domain, id, plaintext.to_vec())?;
         }
         Ok(id)
     }
