@@ -149,6 +149,14 @@ pub enum SnapshotLookup {
     /// `latest` in a repository of several nodes.
     #[error("`latest` is ambiguous: the repository holds snapshots of several nodes: {0}")]
     SeveralNodes(String),
+    /// `latest`, where one that cannot be read may be it.
+    #[error("`{wanted}` cannot be told, for a snapshot that may be newer cannot be read: {cause}")]
+    Doubtful {
+        /// What was asked.
+        wanted: String,
+        /// Which cannot be read, and why.
+        cause: String,
+    },
 }
 
 impl RepoError {
@@ -178,6 +186,9 @@ impl Hint for RepoError {
             Self::TooNew { .. } => "install the current version of dssvault",
             Self::Snapshot(SnapshotLookup::SeveralNodes(_)) => "name the node with `--node LABEL` or `--host NAME`",
             Self::Snapshot(SnapshotLookup::NoneForgotten(_)) => "`dssvault snapshots --forgotten` lists them",
+            Self::Snapshot(SnapshotLookup::Doubtful { .. }) => {
+                "name a snapshot by its id: `dssvault snapshots` lists them"
+            }
             Self::Snapshot(_) => "`dssvault snapshots` lists what there is",
             Self::Local { .. } => "choose another place with `--cache-dir`, or mend its permissions",
             Self::TooLarge { .. } => {

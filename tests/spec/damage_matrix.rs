@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 
 use dssvault::base::cancel::Cancel;
@@ -239,6 +240,49 @@ fn word(outcome: Outcome) -> &'static str {
     }
 }
 
+/// What users type for a command.
+fn arguments(scene: &Scene, command: &str, home: &Path) -> Vec<String> {
+    let path = |path: &Path| path.to_str().unwrap().to_owned();
+    let more = match command {
+        "backup" => vec![path(&scene.vault.source())],
+        "restore" => vec!["latest".to_owned(), "--target".to_owned(), path(&home.join("target"))],
+        "ls" => vec!["latest".to_owned()],
+        "forget" => {
+            ["latest~1", "--min-snapshots=1", "--max-drop=100%", "--max-drift=none"].map(str::to_owned).to_vec()
+        }
+        _ => Vec::new(),
+    };
+    command.split(' ').map(str::to_owned).chain(more).collect()
+}
+
+/// The program itself, on the same damage and as new to it: its exit code must be the word's, and whoever is refused
+/// is told why.
+fn program(scene: &Scene, command: &str, home: &Path, word: &str, cell: &str, name: &str) {
+    let done = Command::new(env!("CARGO_BIN_EXE_dssvault"))
+        .args(arguments(scene, command, home))
+        .env_clear()
+        .env("HOME", home)
+        .env("XDG_CACHE_HOME", home.join("cache"))
+        .env("XDG_STATE_HOME", home.join("state"))
+        .env("DSSVAULT_REPO", home.join("repository"))
+        .env("DSSVAULT_PASSWORD", "correct")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&done.stderr);
+    let expected = match word {
+        "ok" | "warns" | "mends" => 0,
+        "finds" | "refused" => 1,
+        "no repository" => 10,
+        "no key" => 12,
+        other => panic!("{other} has no exit code"),
+    };
+    assert_eq!(done.status.code(), Some(expected), "{cell}: {word}: {said}");
+    // What is missing is told by what needs it.
+    if word == "refused" && !cell.ends_with("missing") {
+        assert!(said.contains("error: ") && said.contains(name), "{cell} does not name {name}: {said}");
+    }
+}
+
 fn row(scene: &Scene, class: usize, kind: usize) -> String {
     let cells = COMMANDS.map(|command| {
         let home = tempfile::tempdir().unwrap();
@@ -252,7 +296,12 @@ fn row(scene: &Scene, class: usize, kind: usize) -> String {
             folders: Folders { cache: home.path().join("cache"), state: home.path().join("state") },
             name,
         };
-        word(run.command(command))
+        let word = word(run.command(command));
+        let name = run.name;
+        let home = tempfile::tempdir().unwrap();
+        scene.damaged(class, kind, &home.path().join("repository"));
+        program(scene, command, home.path(), word, &format!("{command}, {} {}", CLASSES[class], KINDS[kind]), &name);
+        word
     });
     format!("| {} | {} | {} |", CLASSES[class], KINDS[kind], cells.join(" | "))
 }

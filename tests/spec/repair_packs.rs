@@ -109,7 +109,7 @@ fn cut_at_any_call_it_harms_nothing_and_a_rerun_finishes() {
     scene.flip(&pack, 5000);
     let before = restorable(&scene.open(), &snapshot_ids(&scene), scene.context());
     let damaged = scene.store.contents();
-    for nth in (1..).step_by(4) {
+    for nth in 1.. {
         let struck = [Fault::Tear(nth), Fault::LostAnswer(nth)].map(|fault| {
             let now = scene.store.contents();
             now.keys().filter(|name| !damaged.contains_key(name)).for_each(|name| scene.store.delete(name).unwrap());

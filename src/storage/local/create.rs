@@ -46,14 +46,19 @@ impl LocalStore {
         place.sync_folder(&place.root)
     }
 
-    /// Whether `root` holds something that looks like a repository: a configuration.
+    /// Whether `root` holds something that looks like a repository: a configuration, or what is left of one that lost
+    /// it.
     pub fn exists(root: impl AsRef<Path>) -> Result<bool, StorageError> {
         let place = Place::new(root.as_ref().to_owned(), CreateMethod::HardLink, Modes::default());
-        match list::list(&place, ObjectKind::Config) {
-            Ok(found) => Ok(!found.is_empty()),
-            Err(StorageError::NoFolder { .. }) => Ok(false),
-            Err(error) => Err(error),
+        for kind in [ObjectKind::Config, ObjectKind::Snapshot, ObjectKind::Index, ObjectKind::Pack] {
+            match list::list(&place, kind) {
+                Ok(found) if found.is_empty() => {}
+                Ok(_) => return Ok(true),
+                Err(StorageError::NoFolder { .. }) => {}
+                Err(error) => return Err(error),
+            }
         }
+        Ok(false)
     }
 }
 

@@ -131,6 +131,19 @@ fn a_repository_is_there_once_it_has_a_configuration() {
     let store = LocalStore::open(&root, CreateMethod::HardLink).unwrap();
     store.put(&ObjectName::numbered(ObjectKind::Config, 1), b"config").unwrap();
     assert!(LocalStore::exists(&root).unwrap());
+    store.put(&ObjectName::numbered(ObjectKind::Journal, 1), b"entry").unwrap();
+    store
+        .put(
+            &"ab"
+                .repeat(16)
+                .parse()
+                .map(|id: crate::base::id::SnapshotId| ObjectName::of(ObjectKind::Snapshot, id))
+                .unwrap(),
+            b"s",
+        )
+        .unwrap();
+    store.delete(&ObjectName::numbered(ObjectKind::Config, 1)).unwrap();
+    assert!(LocalStore::exists(&root).unwrap(), "one that lost its configuration is told as such");
 }
 
 #[test]

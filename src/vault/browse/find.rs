@@ -115,10 +115,7 @@ fn latest(repository: &Repository, wanted: &str, before: usize, filter: &Filter)
     // Both times are the store's own, so that they may be compared.
     let doubtful = |(received, _): &(Timestamp, RepoError)| chosen.is_none_or(|chosen| *received >= chosen.received);
     if let Some((_, error)) = unreadable.into_iter().find(doubtful) {
-        return Err(VaultError::Request {
-            what: format!("`{wanted}` cannot be told, for a snapshot that may be newer cannot be read: {error}"),
-            hint: Some("name a snapshot by its id; `dssvault snapshots` lists them".to_owned()),
-        });
+        return Err(lookup(SnapshotLookup::Doubtful { wanted: wanted.to_owned(), cause: error.to_string() }));
     }
     match chosen {
         Some(chosen) => read(repository, chosen.id),
