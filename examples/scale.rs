@@ -12,8 +12,8 @@
     reason = "a program for developers speaks and fails as tests do"
 )]
 
-#[path = "../tests/support/tiny_chunks.rs"]
-mod tiny_chunks;
+#[path = "../tests/support/generator.rs"]
+mod generator;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -23,18 +23,30 @@ use std::time::Instant;
 
 use dssvault::app::open::{Location, system_seams};
 use dssvault::base::cancel::Cancel;
+use dssvault::base::id::{NodeId, SnapshotId};
 use dssvault::base::object::ObjectKind;
 use dssvault::base::progress::Silent;
-use dssvault::repo::Repository;
+use dssvault::base::random::array;
 use dssvault::repo::keys::Credential;
+use dssvault::repo::secrets::{Content, IdDomain, IdOwner};
+use dssvault::repo::snapshot::Counts;
+use dssvault::repo::tree::Entry;
+use dssvault::repo::tree::writer::{DirectoryWriter, TreeSink, encode_entry, file_content};
+use dssvault::repo::{RepoError, Repository};
 use dssvault::vault::backup::{self, BackupOptions, Source};
 use dssvault::vault::check::{self, ReadData};
 use dssvault::vault::context::Folders;
 use dssvault::vault::prune::{self, PruneOptions};
-use dssvault::vault::{Context, init};
+use dssvault::vault::{Context, init, sealer};
+
+use generator::Stream;
 
 /// Bytes a step may take at its peak.
 const PEAK_BYTES_MAX: u64 = 200 << 20;
+/// Plaintext bytes of a chunk.
+const CHUNK_BYTES: usize = 24;
+/// Chunks of a file.
+const FILE_CHUNKS: u64 = 64 << 10;
 /// Marks the arguments of a process that does one step.
 const STEP: &str = "--step";
 
@@ -62,7 +74,7 @@ impl Trial {
     fn generate(&self, chunks: u64) {
         let (storage, create) = self.location().new_store(None).unwrap();
         init::create(Arc::clone(&storage), create, &password(), false, &system_seams()).unwrap();
-        tiny_chunks::write(&self.open(), chunks).unwrap();
+        write(&self.open(), chunks).unwrap();
         for number in 0..1000 {
             let folder = self.source().join(format!("folder-{:02}", number % 50));
             fs::create_dir_all(&folder).unwrap();
@@ -115,6 +127,32 @@ impl Trial {
         let largest = storage.list(ObjectKind::Pack).unwrap().into_iter().max_by_key(|entry| entry.bytes).unwrap();
         storage.delete(&largest.name).unwrap();
     }
+}
+
+/// Writes a snapshot of `chunks` distinct tiny chunks into the repository.
+fn write(repository: &Repository, chunks: u64) -> Result<SnapshotId, RepoError> {
+    let node = NodeId::from_bytes(array(&*repository.seams.entropy));
+    let sealer = sealer::begin(repository)?;
+    let session = generator::begin(repository, &sealer, node)?;
+    let mut data = Stream::new(repository, &sealer, IdDomain { content: Content::Data, owner: IdOwner::Shared });
+    let mut trees = Stream::new(repository, &sealer, IdDomain { content: Content::Tree, owner: IdOwner::Node(node) });
+    let mut directory = DirectoryWriter::default();
+    let mut files = 0;
+    for first in (0..chunks).step_by(FILE_CHUNKS as usize) {
+        let count = FILE_CHUNKS.min(chunks - first);
+        let ids = (first..first + count).map(|number| data.store(format!("{number:0CHUNK_BYTES$}").as_bytes()));
+        let content = file_content(ids.collect::<Result<_, _>>()?, &mut trees)?;
+        let name = format!("file-{files:08}").into_bytes();
+        let entry = Entry { content: Some(content), size: count * CHUNK_BYTES as u64, ..generator::file(name) };
+        directory.push(&entry.name, &encode_entry(&entry), &mut trees)?;
+        files += 1;
+    }
+    let root = directory.finish(&mut trees)?;
+    data.finish()?;
+    trees.finish()?;
+    let counts = Counts { files, directories: 1, bytes: chunks * CHUNK_BYTES as u64, ..Counts::default() };
+    let now = repository.seams.clock.now();
+    session.commit(generator::manifest(&session, now, node, root, counts), &[])
 }
 
 fn password() -> Credential {

@@ -1,64 +1,34 @@
-//! A repository of very many tiny chunks, in real sealed packs with real segments, trees and a snapshot: what a
-//! repository of a hundred thousand times the size looks like to everything but the disk.
+//! Repositories that nobody could back up in the time of a test, in real sealed packs with real segments, trees and
+//! snapshots: what a repository of a hundred thousand times the size looks like to everything but the disk.
 
 use dssvault::base::clock::Timestamp;
-use dssvault::base::id::{ChunkId, NodeId, SessionId, SnapshotId};
-use dssvault::base::random::array;
+use dssvault::base::id::{ChunkId, NodeId};
 use dssvault::codec::compress::Deflater;
 use dssvault::repo::crypt::Sealer;
 use dssvault::repo::index::{ListedPack, segment};
 use dssvault::repo::pack::writer::{OpenBlock, PackWriter};
 use dssvault::repo::pack::{BlockCodec, ChunkInfo};
-use dssvault::repo::secrets::{Content, IdDomain, IdKey, IdOwner};
+use dssvault::repo::secrets::{IdDomain, IdKey};
 use dssvault::repo::session::{Session, SessionStart};
 use dssvault::repo::snapshot::{Consistency, Counts, Exclusions, Manifest, Member};
-use dssvault::repo::tree::writer::{DirectoryWriter, TreeSink, encode_entry, file_content};
+use dssvault::repo::tree::writer::TreeSink;
 use dssvault::repo::tree::{Entry, EntryKind, Owner};
 use dssvault::repo::{RepoError, Repository};
 
-/// Plaintext bytes of a chunk.
-const CHUNK_BYTES: usize = 24;
 /// Chunks of a block: 400 KB of plaintext.
 const BLOCK_CHUNKS: usize = 16 << 10;
 /// Chunks of a pack, and of a segment, at most: a table of 9 MB.
 const PACK_CHUNKS: usize = 256 << 10;
 /// Stored bytes of a pack, about.
 const PACK_BYTES: u64 = 32 << 20;
-/// Chunks of a file.
-const FILE_CHUNKS: u64 = 64 << 10;
 
-/// Writes a snapshot of `chunks` distinct tiny chunks into the repository.
-pub fn write(repository: &Repository, chunks: u64) -> Result<SnapshotId, RepoError> {
-    let entropy = &*repository.seams.entropy;
-    let (session, node) = (SessionId::from_bytes(array(entropy)), NodeId::from_bytes(array(entropy)));
-    let keys = repository.secrets.epoch(repository.config.epoch).expect("an owner knows the current epoch");
-    let (writer, key) = (repository.secrets.owner_writer(), &repository.config.public_key);
-    let sealer = Sealer::begin(repository.id(), keys, writer, session, key, repository.seams.entropy.clone())
-        .expect("the configuration holds a usable key");
-    let start = SessionStart { node, parent: None, host: "generator".to_owned() };
-    let session = Session::begin(repository, &sealer, start)?;
-    let mut data = Stream::new(repository, &sealer, IdDomain { content: Content::Data, owner: IdOwner::Shared });
-    let mut trees = Stream::new(repository, &sealer, IdDomain { content: Content::Tree, owner: IdOwner::Node(node) });
-    let mut directory = DirectoryWriter::default();
-    let mut files = 0;
-    for first in (0..chunks).step_by(FILE_CHUNKS as usize) {
-        let count = FILE_CHUNKS.min(chunks - first);
-        let ids = (first..first + count).map(|number| data.store(format!("{number:0CHUNK_BYTES$}").as_bytes()));
-        let content = file_content(ids.collect::<Result<_, _>>()?, &mut trees)?;
-        let name = format!("file-{files:08}").into_bytes();
-        let entry = Entry { content: Some(content), size: count * CHUNK_BYTES as u64, ..file(name) };
-        directory.push(&entry.name, &encode_entry(&entry), &mut trees)?;
-        files += 1;
-    }
-    let root = directory.finish(&mut trees)?;
-    data.finish()?;
-    trees.finish()?;
-    let counts = Counts { files, directories: 1, bytes: chunks * CHUNK_BYTES as u64, ..Counts::default() };
-    session.commit(manifest(repository, &session, node, root, counts), &[])
+/// A session of the generator.
+pub fn begin<'a>(repository: &'a Repository, sealer: &'a Sealer, node: NodeId) -> Result<Session<'a>, RepoError> {
+    Session::begin(repository, sealer, SessionStart { node, parent: None, host: "generator".to_owned() })
 }
 
 /// Chunks of one id domain on their way into packs.
-struct Stream<'a> {
+pub struct Stream<'a> {
     repository: &'a Repository,
     sealer: &'a Sealer,
     domain: IdDomain,
@@ -72,7 +42,8 @@ struct Stream<'a> {
 }
 
 impl<'a> Stream<'a> {
-    fn new(repository: &'a Repository, sealer: &'a Sealer, domain: IdDomain) -> Self {
+    /// Nothing written yet.
+    pub fn new(repository: &'a Repository, sealer: &'a Sealer, domain: IdDomain) -> Self {
         Self {
             repository,
             sealer,
@@ -116,7 +87,8 @@ impl<'a> Stream<'a> {
         segment::write(self.repository, self.sealer, &signing, &std::mem::take(&mut self.unlisted)).map(drop)
     }
 
-    fn finish(mut self) -> Result<(), RepoError> {
+    /// Stores and lists what is left.
+    pub fn finish(mut self) -> Result<(), RepoError> {
         self.end_block()?;
         self.end_pack()
     }
@@ -134,7 +106,8 @@ impl TreeSink for Stream<'_> {
     }
 }
 
-fn file(name: Vec<u8>) -> Entry {
+/// An empty file.
+pub fn file(name: Vec<u8>) -> Entry {
     Entry {
         name,
         kind: EntryKind::File,
@@ -153,8 +126,8 @@ fn file(name: Vec<u8>) -> Entry {
     }
 }
 
-fn manifest(repository: &Repository, session: &Session<'_>, node: NodeId, root: ChunkId, counts: Counts) -> Manifest {
-    let now = repository.seams.clock.now();
+/// What the session commits.
+pub fn manifest(session: &Session<'_>, now: Timestamp, node: NodeId, root: ChunkId, counts: Counts) -> Manifest {
     Manifest {
         time: now,
         ended: now,
