@@ -70,6 +70,22 @@ impl PasswordKind {
     }
 }
 
+/// The address `new` with what of `old` lets one in: secret parameters, as they are written there, and the user if
+/// `new` is to keep the old one.
+pub fn with_account_of(new: &str, old: &str, keeps_user: bool) -> String {
+    let query = old.split_once('?').map_or("", |(_, query)| query);
+    let is_account = |pair: &&str| {
+        let name = pair.split_once('=').map_or(*pair, |(name, _)| name);
+        is_secret(name) || keeps_user && name == "user"
+    };
+    let mut url = new.to_owned();
+    for pair in query.split('&').filter(is_account) {
+        url.push(if url.contains('?') { '&' } else { '?' });
+        url.push_str(pair);
+    }
+    url
+}
+
 /// Whether a parameter of this name may hold a secret.
 pub fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();

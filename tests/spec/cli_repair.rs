@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::cli_fixture::Desk;
 
 /// The largest file below a folder of the repository.
-fn largest(desk: &Desk, folder: &str) -> PathBuf {
+pub fn largest(desk: &Desk, folder: &str) -> PathBuf {
     let mut files = Vec::new();
     let mut open = vec![desk.path(folder)];
     while let Some(folder) = open.pop() {

@@ -113,9 +113,33 @@ fn a_dump_goes_to_another_database_another_schema_and_another_server() {
     let there = format!("gov.dss.gov_={}", elsewhere.url("gov"));
     let refused = desk.run(&["restore", "latest", "--database-map", &there, "--create-database"]).expect_code(21);
     assert!(refused.err.contains("the roles gov_owner") && refused.err.contains("globals.sql"), "{}", refused.err);
+    let made = ["restore", "latest", "--database-map", &there, "--create-database", "--no-database-owner"];
+    let told = desk.run(&[&made[..], &["--dry-run"]].concat()).expect_code(0);
+    assert!(told.out.contains(", which is made"), "{}", told.out);
+    assert!(!databases(&elsewhere).contains("gov"), "neither a refusal nor a dry run makes it");
     desk.run(&["restore", "latest", "--database-map", &there, "--create-database", "--no-database-owner"])
         .expect_code(0);
     assert_eq!(elsewhere.sql("gov", "SELECT count(*) FROM dss.gov_items"), count("dss.gov_items"));
+}
+
+/// The names of all databases of a server.
+fn databases(server: &Server) -> String {
+    server.sql("postgres", "SELECT string_agg(datname, ' ' ORDER BY datname) FROM pg_database")
+}
+
+#[test]
+fn a_database_that_was_made_for_a_dump_that_fails_is_taken_away_again() {
+    let (server, desk) = (Server::start(), Desk::with_repository());
+    furnish(&server, 1);
+    back_up(&desk, &gov(&server)).expect_code(0);
+    let path = crate::cli_repair::largest(&desk, "vault/packs");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    let map = ["restore", "latest", "--database-map", "gov=copy", "--create-database"];
+    desk.run(&map).expect_code(1);
+    assert!(!databases(&server).contains("copy"), "{}", databases(&server));
 }
 
 #[test]

@@ -24,7 +24,7 @@ pub mod markers;
 pub mod node;
 pub mod ours;
 pub mod outside;
-mod properties;
+pub mod properties;
 mod runtime;
 pub mod selection;
 pub mod service;

@@ -13,9 +13,51 @@ pub fn parse(bytes: &[u8]) -> Result<Properties, String> {
     })
 }
 
+/// The file with these keys set anew, at its end; every other line stays as it is, byte for byte.
+pub fn changed(bytes: &[u8], values: &[(&str, String)]) -> Vec<u8> {
+    let mut kept = Vec::with_capacity(bytes.len());
+    let mut goes_on = None;
+    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+        // A logical line ends where no odd number of backslashes does. Source: java.util.Properties.
+        let replaced = goes_on.unwrap_or_else(|| values.iter().any(|(key, _)| is_key(line, key.as_bytes())));
+        let text = line.trim_ascii_end();
+        let slashes = text.iter().rev().take_while(|byte| **byte == b'\\').count();
+        goes_on = (slashes % 2 == 1).then_some(replaced);
+        if !replaced {
+            kept.extend_from_slice(line);
+        }
+    }
+    if kept.last().is_some_and(|byte| *byte != b'\n') {
+        kept.push(b'\n');
+    }
+    let mut writer = java_properties::PropertiesWriter::new(&mut kept);
+    for (key, value) in values {
+        // Memory takes everything, and what Latin-1 does not have is escaped.
+        let _ = writer.write(key, value);
+    }
+    drop(writer);
+    kept
+}
+
+fn is_key(line: &[u8], key: &[u8]) -> bool {
+    let rest = line.trim_ascii_start().strip_prefix(key);
+    rest.is_some_and(|rest| rest.first().is_none_or(|next| b"=: \t\r\n\x0c".contains(next)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_are_set_anew_and_every_other_byte_stays() {
+        let old = b"# a comment\nother.key = x\\\r\n  b=y\r\na.name=\xfc\nb = 1\\\n  2\nb: 3\nbc=4";
+        let new = changed(old, &[("b", "\u{e9}\u{20ac} c:\\d".to_owned())]);
+        assert!(new.starts_with(b"# a comment\nother.key = x\\\r\n  b=y\r\na.name=\xfc\nbc=4\nb="), "{new:?}");
+        let read = parse(&new).unwrap();
+        assert_eq!((read["a.name"].as_str(), read["b"].as_str()), ("\u{fc}", "\u{e9}\u{20ac} c:\\d"));
+        assert_eq!((read["other.key"].as_str(), read["bc"].as_str()), ("xb=y", "4"));
+        assert_eq!(changed(b"", &[("b", String::new())]), b"b=\n");
+    }
 
     #[test]
     fn escapes_continuations_and_both_separators_are_understood() {

@@ -7,7 +7,9 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::dss::datadir::databases::{FM_SETTINGS, PROPERTIES, SETTINGS};
+use crate::dss::datadir::properties;
 use crate::postgres::address::Address;
+use crate::postgres::url;
 use crate::sys::{durable, small_file};
 
 /// Longer configuration is not read.
@@ -29,34 +31,24 @@ impl Repoint {
     /// Writes it into the configuration of the data directory `root`.
     pub fn write(&self, root: &Path) -> io::Result<()> {
         match self.kind.as_str() {
-            "govern" => {
-                rewrite(&root.join(PROPERTIES), |bytes| Ok(self.in_properties(&String::from_utf8_lossy(&bytes))))
-            }
+            "govern" => rewrite(&root.join(PROPERTIES), |bytes| Ok(self.in_properties(&bytes))),
             "runtime" => rewrite(&root.join(SETTINGS), |bytes| in_json(&bytes, |json| self.in_settings(json))),
             "fleet_manager" => rewrite(&root.join(FM_SETTINGS), |bytes| in_json(&bytes, |json| self.in_fleet(json))),
             _ => Ok(()),
         }
     }
 
-    fn in_properties(&self, text: &str) -> String {
-        let mut changed = vec![("psql.jdbc.url", self.address.jdbc(self.schema.as_deref()))];
-        changed.extend(self.address.user.clone().map(|user| ("psql.jdbc.user", user)));
-        let mut kept = String::new();
-        let mut goes_on = false;
-        for line in text.lines() {
-            // A logical line ends where no odd number of backslashes does. Source: java.util.Properties.
-            let replaced = goes_on || changed.iter().any(|(key, _)| is_key(line, key));
-            let slashes = line.len() - line.trim_end_matches('\\').len();
-            goes_on = replaced && slashes % 2 == 1;
-            if !replaced {
-                kept.push_str(line);
-                kept.push('\n');
-            }
-        }
-        for (key, value) in changed {
-            kept.push_str(&format!("{key}={}\n", value.replace('\\', "\\\\")));
-        }
-        kept
+    fn in_properties(&self, bytes: &[u8]) -> Vec<u8> {
+        let old = properties::parse(bytes).ok().and_then(|mut read| read.remove("psql.jdbc.url"));
+        let mut values = vec![("psql.jdbc.url", self.jdbc(old.as_deref()))];
+        values.extend(self.address.user.clone().map(|user| ("psql.jdbc.user", user)));
+        properties::changed(bytes, &values)
+    }
+
+    /// The address for Java's driver, which may hold user and password too.
+    fn jdbc(&self, old: Option<&str>) -> String {
+        let new = self.address.jdbc(self.schema.as_deref());
+        url::with_account_of(&new, old.unwrap_or_default(), self.address.user.is_none())
     }
 
     fn in_settings(&self, settings: &mut Value) -> Option<()> {
@@ -67,7 +59,8 @@ impl Repoint {
         let params = internal.get_mut("connection")?.get_mut("params")?.as_object_mut()?;
         let by_url = params.get("useURL").and_then(Value::as_bool).unwrap_or(!params.contains_key("host"));
         if by_url {
-            params.insert("url".to_owned(), self.address.jdbc(self.schema.as_deref()).into());
+            let url = self.jdbc(params.get("url").and_then(Value::as_str));
+            params.insert("url".to_owned(), url.into());
         } else {
             let first = self.address.hosts.first()?;
             params.insert("host".to_owned(), first.host.clone().into());
@@ -85,8 +78,9 @@ impl Repoint {
         let url = settings.get_mut("databaseSettings")?.get_mut("dbURL")?;
         let jdbc = self.address.jdbc(self.schema.as_deref());
         let bare = jdbc.strip_prefix("jdbc:")?.strip_prefix("postgresql://")?;
-        let account =
-            url.as_str()?.split_once("//").and_then(|(_, rest)| rest.rsplit_once('@')).map(|(account, _)| account);
+        // Of what may stand behind the host, anything may hold an `@`.
+        let authority = url.as_str()?.split_once("//").and_then(|(_, rest)| rest.split(['/', '?']).next());
+        let account = authority.and_then(|text| text.rsplit_once('@')).map(|(account, _)| account);
         *url = match account {
             Some(account) => format!("postgresql://{account}@{bare}"),
             None => format!("postgresql://{bare}"),
@@ -96,20 +90,14 @@ impl Repoint {
     }
 }
 
-fn is_key(line: &str, key: &str) -> bool {
-    let rest = line.trim_start().strip_prefix(key);
-    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['=', ':', ' ', '\t']))
+fn rewrite(path: &Path, change: impl FnOnce(Vec<u8>) -> io::Result<Vec<u8>>) -> io::Result<()> {
+    durable::replace_keeping_owner(path, &change(small_file::read(path, BYTES_MAX)?)?)
 }
 
-fn rewrite(path: &Path, change: impl FnOnce(Vec<u8>) -> io::Result<String>) -> io::Result<()> {
-    let text = change(small_file::read(path, BYTES_MAX)?)?;
-    durable::replace_keeping_owner(path, text.as_bytes())
-}
-
-fn in_json(bytes: &[u8], change: impl FnOnce(&mut Value) -> Option<()>) -> io::Result<String> {
+fn in_json(bytes: &[u8], change: impl FnOnce(&mut Value) -> Option<()>) -> io::Result<Vec<u8>> {
     let mut json: Value = serde_json::from_slice(bytes)?;
     change(&mut json).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "it names no database"))?;
-    Ok(serde_json::to_string_pretty(&json)?)
+    Ok(serde_json::to_vec_pretty(&json)?)
 }
 
 #[cfg(test)]
@@ -159,6 +147,35 @@ mod tests {
             assert_led(&server);
             assert_eq!((server.user.as_deref(), server.table_prefix.as_deref()), (Some("copy"), Some("p_")));
         }
+    }
+
+    #[test]
+    fn a_password_inside_of_the_address_goes_along() {
+        let sample = Sample::of_type("gh");
+        sample.write(PROPERTIES, "psql.jdbc.url=jdbc:postgresql://prod/gov?user=gov&password=a%26b&ssl=true\n");
+        repoint("govern").write(&sample.data("")).unwrap();
+        let now = std::fs::read_to_string(sample.data(PROPERTIES)).unwrap();
+        let read = properties::parse(now.as_bytes()).unwrap();
+        assert!(read["psql.jdbc.url"].ends_with("?currentSchema=s&password=a%26b"), "{now}");
+        assert_eq!(read["psql.jdbc.user"], "copy");
+        let sample = Sample::design();
+        let url = r#""useURL": true, "url": "jdbc:postgresql://prod/d?password=pw""#;
+        sample.settings(&format!(
+            r#""internalDatabase": {{"connection": {{"type": "PostgreSQL", "params": {{{url}}}}}}}"#
+        ));
+        repoint("runtime").write(&sample.data("")).unwrap();
+        let now = std::fs::read_to_string(sample.data(SETTINGS)).unwrap();
+        assert!(now.contains("/my%20base?currentSchema=s&password=pw"), "{now}");
+    }
+
+    #[test]
+    fn an_at_sign_behind_the_host_is_no_account() {
+        let sample = Sample::of_type("fm");
+        let url = "postgresql://prod:5432/fmdb?application_name=fm@prod";
+        sample.write(FM_SETTINGS, &format!(r#"{{"databaseSettings": {{"dbURL": "{url}"}}}}"#));
+        repoint("fleet_manager").write(&sample.data("")).unwrap();
+        let now = std::fs::read_to_string(sample.data(FM_SETTINGS)).unwrap();
+        assert!(now.contains("postgresql://127.0.0.1:6000/my%20base?currentSchema=s"), "{now}");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Putting dumps back: everything that can be known to fail is known before anything is touched, and what is done is
 //! one transaction: afterwards the database is as the dump says, or as it was.
 
+mod new_database;
 mod pipe;
 mod script;
 
@@ -13,8 +14,9 @@ use crate::postgres::client::{Client, Clients};
 use crate::postgres::error::PgError;
 use crate::postgres::password::{Access, Password};
 use crate::postgres::record::DatabaseFacts;
+use crate::postgres::restore::new_database::NewDatabase;
 use crate::postgres::restore::script::Script;
-use crate::postgres::scope::{Scope, identifier, literal};
+use crate::postgres::scope::Scope;
 use crate::postgres::session::Session;
 use crate::postgres::stored::Stored;
 use crate::postgres::survey::{self, Survey};
@@ -104,7 +106,11 @@ pub struct Ready<'a> {
     target: Target,
     client: Client,
     script: Script,
+    /// The database is made first.
+    makes: Option<NewDatabase>,
     no_owner: bool,
+    /// Whether the server knows the setting `transaction_timeout`: since version 17.
+    knows_transaction_timeout: bool,
     /// What is there and in the way: the first of it, and how many more.
     occupied: Option<(String, usize)>,
     /// What should be known, as sentences.
@@ -166,12 +172,19 @@ impl<'a> Ready<'a> {
             server: record.client_version.clone(),
             clients: clients.versions(),
         })?;
-        if options.create != Create::No {
-            create(client, &target, &facts, options.create, cancel)?;
-        }
-        let mut session = Session::open(client, &target.address, &target.access, cancel)?;
         let scope = scope_there(&facts.scope, target.schema.as_deref());
-        let there = survey::look(&mut session, &scope)?;
+        let new = match options.create {
+            Create::No => None,
+            how => NewDatabase::look(client, &target, &facts, how, cancel)?,
+        };
+        let (mut session, there, makes) = match new {
+            Some((session, there, new)) => (session, there, Some(new)),
+            None => {
+                let mut session = Session::open(client, &target.address, &target.access, cancel)?;
+                let there = survey::look(&mut session, &scope)?;
+                (session, there, None)
+            }
+        };
         let label = target.address.label();
         let mut warnings: Vec<String> =
             record.caveats.iter().map(|caveat| format!("of the dump {}: {caveat}", record.name)).collect();
@@ -182,8 +195,19 @@ impl<'a> Ready<'a> {
         }
         let script = Script::new(&facts, &there, target.schema.clone(), options.clean, &label)?;
         drop(session);
-        let no_owner = options.no_owner;
-        Ok(Self { stored, record, facts, client: client.clone(), target, script, no_owner, occupied, warnings })
+        Ok(Self {
+            stored,
+            record,
+            facts,
+            client: client.clone(),
+            target,
+            script,
+            makes,
+            no_owner: options.no_owner,
+            knows_transaction_timeout: there.server.major() >= 17,
+            occupied,
+            warnings,
+        })
     }
 
     /// The programs it is put back with.
@@ -215,7 +239,9 @@ impl<'a> Ready<'a> {
     pub fn says(&self) -> String {
         let removes = if self.script.cleans() { ", in place of what is there" } else { "" };
         let count = self.facts.relations.len();
-        format!("restore {} of {count} tables, views and sequences into {}{removes}", self.record.name, self.place())
+        let makes = if self.makes.is_some() { ", which is made" } else { "" };
+        let place = self.place();
+        format!("restore {} of {count} tables, views and sequences into {place}{makes}{removes}", self.record.name)
     }
 
     fn place(&self) -> String {
@@ -239,7 +265,14 @@ impl<'a> Ready<'a> {
     pub fn restore(&self) -> Result<Restored, PgError> {
         self.is_free()?;
         let begun = Instant::now();
-        pipe::run(self)?;
+        if let Some(new) = &self.makes {
+            new.make(self)?;
+        }
+        if let Err(error) = pipe::run(self) {
+            // Nothing was there before; an empty database that stays is no harm.
+            let _ = self.makes.as_ref().map(|new| new.remove(self));
+            return Err(error);
+        }
         // It is committed now: that nobody can be asked what is there must not be told as a failure, for then the old
         // files would be kept beside the new database.
         let wanted = self.facts.relations.len();
@@ -327,31 +360,4 @@ fn owners(
             record.name
         ),
     })
-}
-
-/// Makes the database as it was, if it is not there.
-fn create(
-    client: &Client,
-    target: &Target,
-    facts: &DatabaseFacts,
-    how: Create,
-    cancel: &Cancel,
-) -> Result<(), PgError> {
-    let Some(name) = &target.address.database else { return Ok(()) };
-    let maintenance = target.address.with_database("postgres");
-    let mut session = Session::open(client, &maintenance, &target.access, cancel)?;
-    let exists: bool =
-        session.query(&format!("SELECT to_jsonb(count(*) > 0) FROM pg_database WHERE datname = {}", literal(name)))?;
-    if exists {
-        return Ok(());
-    }
-    let like = &facts.server;
-    let (collate, ctype) = if how == Create::Plainly { ("C", "C") } else { (&*like.collate, &*like.ctype) };
-    session.execute(&format!(
-        "CREATE DATABASE {} TEMPLATE template0 ENCODING {} LC_COLLATE {} LC_CTYPE {}",
-        identifier(name),
-        literal(&like.encoding),
-        literal(collate),
-        literal(ctype)
-    ))
 }

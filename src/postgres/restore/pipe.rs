@@ -15,6 +15,7 @@ use crate::vault::VaultError;
 /// The end of a script, with its commit, is far shorter.
 const TAIL_BYTES: usize = 4096;
 const COMMIT: &[u8] = b"\nCOMMIT;\n";
+const TRANSACTION_TIMEOUT: &[u8] = b"\nSET transaction_timeout = 0;\n";
 
 /// Restores a dump.
 pub fn run(ready: &Ready<'_>) -> Result<(), PgError> {
@@ -89,6 +90,7 @@ fn send(mut script: impl Read, ready: &Ready<'_>, reader: &mut Program, writer: 
     let Some(mut out) = writer.input.take() else { return Err(io::ErrorKind::BrokenPipe.into()) };
     out.write_all(ready.script.before().as_bytes())?;
     let mut held = Vec::with_capacity(1 << 20);
+    let mut sent = 0;
     let mut buffer = vec![0; 256 << 10];
     loop {
         let count = script.read(&mut buffer)?;
@@ -96,9 +98,17 @@ fn send(mut script: impl Read, ready: &Ready<'_>, reader: &mut Program, writer: 
             break;
         }
         held.extend_from_slice(&buffer[..count]);
-        let ready = held.len().saturating_sub(TAIL_BYTES);
-        out.write_all(&held[..ready])?;
-        held.drain(..ready);
+        let whole = held.len().saturating_sub(TAIL_BYTES);
+        if whole > 0 && sent == 0 && !ready.knows_transaction_timeout {
+            drop_transaction_timeout(&mut held);
+        }
+        let whole = held.len().saturating_sub(TAIL_BYTES);
+        out.write_all(&held[..whole])?;
+        held.drain(..whole);
+        sent += whole;
+    }
+    if sent == 0 && !ready.knows_transaction_timeout {
+        drop_transaction_timeout(&mut held);
     }
     let at = held.windows(COMMIT.len()).rposition(|window| window == COMMIT);
     match (reader.child.wait()?.success(), at) {
@@ -111,6 +121,14 @@ fn send(mut script: impl Read, ready: &Ready<'_>, reader: &mut Program, writer: 
         }
         // Without a commit everything is as it was.
         _ => Ok(false),
+    }
+}
+
+/// `pg_restore` of version 17 and later sets it in the head of every script; an older server knows no such setting.
+fn drop_transaction_timeout(script: &mut Vec<u8>) {
+    let head = &script[..script.len().min(TAIL_BYTES)];
+    if let Some(at) = head.windows(TRANSACTION_TIMEOUT.len()).position(|window| window == TRANSACTION_TIMEOUT) {
+        script.drain(at + 1..at + TRANSACTION_TIMEOUT.len());
     }
 }
 
@@ -153,5 +171,26 @@ impl Drop for Program {
     fn drop(&mut self) {
         self.input = None;
         process::kill_group(&mut self.child);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_setting_older_servers_do_not_know_goes_from_the_head_and_from_nowhere_else() {
+        let dropped = |text: &str| {
+            let mut script = text.as_bytes().to_vec();
+            drop_transaction_timeout(&mut script);
+            String::from_utf8(script).unwrap()
+        };
+        let head = "BEGIN;\nSET lock_timeout = 0;\nSET transaction_timeout = 0;\nSET client_encoding = 'UTF8';\n";
+        assert_eq!(dropped(head), "BEGIN;\nSET lock_timeout = 0;\nSET client_encoding = 'UTF8';\n");
+        for other in ["", "BEGIN;\nSET lock_timeout = 0;\n", "\nSET transaction_timeout = 0"] {
+            assert_eq!(dropped(other), other);
+        }
+        let data = format!("{}\nSET transaction_timeout = 0;\n", "x".repeat(TAIL_BYTES));
+        assert_eq!(dropped(&data), data, "it may be somebody's data");
     }
 }
