@@ -202,6 +202,7 @@ fn refuse_parts(args: &Args) -> Result<(), CliError> {
 /// Looks at where the databases go: what must fail fails before anything is touched.
 fn databases_ready<'a>(args: &PutBackArgs, stored: Stored<'a>) -> Result<Vec<Ready<'a>>, CliError> {
     let given = args.password()?;
+    // That of the snapshot also for another server: the node keeps it, and will log in there with it.
     let password = |record: &_| given.clone().or_else(|| pristine::stored_password(stored, record));
     let ready = ready_all(stored, &args.maps()?, &password, &args.options())?;
     // Its driver is one of Java, which knows no sockets.
@@ -219,8 +220,17 @@ pub fn chosen<'a>(args: &PutBackArgs, stored: Stored<'a>, session: &Session) -> 
     let may_ask = prompt::is_possible() && !session.global.json;
     match args.choice(stored.records().len(), true, may_ask)? {
         Databases::Skip => Ok(Vec::new()),
-        Databases::Restore | Databases::Only => databases_ready(args, stored),
+        Databases::Restore | Databases::Only => {
+            let ready = databases_ready(args, stored)?;
+            caution(&ready, session);
+            Ok(ready)
+        }
     }
+}
+
+/// Shows what should be known of the databases.
+fn caution(ready: &[Ready<'_>], session: &Session) {
+    ready.iter().flat_map(|one| &one.warnings).for_each(|warning| session.output.warn(warning));
 }
 
 fn run_pristine(args: Args, session: &Session) -> Result<Outcome, CliError> {
@@ -267,6 +277,7 @@ fn run_pristine(args: Args, session: &Session) -> Result<Outcome, CliError> {
         session.output.show(&DatabasesView::new(listed.id, &ready, restored, args.dry_run))?;
         return Ok(Outcome::Clean);
     }
+    caution(&ready, session);
     let options = PristineOptions {
         dry_run: args.dry_run,
         stop: args.node.stop,

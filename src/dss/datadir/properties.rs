@@ -30,13 +30,25 @@ pub fn changed(bytes: &[u8], values: &[(&str, String)]) -> Vec<u8> {
     if kept.last().is_some_and(|byte| *byte != b'\n') {
         kept.push(b'\n');
     }
-    let mut writer = java_properties::PropertiesWriter::new(&mut kept);
     for (key, value) in values {
-        // Memory takes everything, and what Latin-1 does not have is escaped.
-        let _ = writer.write(key, value);
+        kept.extend_from_slice(format!("{key}={}\n", escaped(value)).as_bytes());
     }
-    drop(writer);
     kept
+}
+
+/// A value as a person writes it: the crate's writer would put a backslash before each `:` and `=` too, which Java
+/// understands and `grep` does not.
+fn escaped(value: &str) -> String {
+    let mut text = String::new();
+    for unit in value.encode_utf16() {
+        match u8::try_from(unit) {
+            Ok(b'\\') => text.push_str("\\\\"),
+            Ok(byte @ b'!'..=b'~') => text.push(byte.into()),
+            Ok(b' ') if !text.is_empty() => text.push(' '),
+            _ => text.push_str(&format!("\\u{unit:04x}")),
+        }
+    }
+    text
 }
 
 fn is_key(line: &[u8], key: &[u8]) -> bool {
@@ -57,6 +69,8 @@ mod tests {
         assert_eq!((read["a.name"].as_str(), read["b"].as_str()), ("\u{fc}", "\u{e9}\u{20ac} c:\\d"));
         assert_eq!((read["other.key"].as_str(), read["bc"].as_str()), ("xb=y", "4"));
         assert_eq!(changed(b"", &[("b", String::new())]), b"b=\n");
+        let odd = " a:b=c#!\n\t\u{20ac} ";
+        assert_eq!(parse(&changed(b"", &[("b", odd.to_owned())])).unwrap()["b"], odd);
     }
 
     #[test]
