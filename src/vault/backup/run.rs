@@ -16,7 +16,7 @@ use crate::base::progress::{Event, Phase};
 use crate::codec::kdf::plain_hash;
 use crate::repo::Repository;
 use crate::repo::crypt::Sealer;
-use crate::repo::index::unlisted::unlisted_packs;
+use crate::repo::index::unlisted::list_unlisted_packs;
 use crate::repo::index::{Index, IndexOptions, Verdicts};
 use crate::repo::session::{Abandoned, Session, SessionStart, SnapshotLink};
 use crate::repo::snapshot::{Consistency, Counts, Exclusions, Manifest};
@@ -220,10 +220,7 @@ impl<'a> Job<'a> {
             return Ok(());
         }
         let Context { progress, cancel, .. } = context;
-        let packs = unlisted_packs(repository, index, progress, cancel)?;
-        if !packs.is_empty() {
-            index.store(repository, sealer, &repository.secrets.signing(), &packs)?;
-        }
+        list_unlisted_packs(repository, index, sealer, progress, cancel)?;
         Ok(())
     }
 

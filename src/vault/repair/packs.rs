@@ -8,7 +8,7 @@ use crate::base::id::PackId;
 use crate::base::progress::{Event, Phase};
 use crate::repo::Repository;
 use crate::repo::chunks::ChunkReader;
-use crate::repo::index::unlisted::unlisted_packs;
+use crate::repo::index::unlisted::list_unlisted_packs;
 use crate::repo::index::{Index, IndexOptions, Verdicts};
 use crate::repo::journal::{Entry, Objects, State};
 use crate::repo::pack::copies;
@@ -136,10 +136,9 @@ pub fn apply(repository: &Repository, plan: PacksPlan, context: Context<'_>) -> 
         return Ok(PacksRepair { plan, ..PacksRepair::default() });
     }
     let desk = Desk::open(repository, context)?;
-    let (sealer, signing) = (sealer::begin(repository)?, repository.secrets.signing());
+    let sealer = sealer::begin(repository)?;
     // What a run that was killed here had salvaged counts as a copy once it is listed.
-    let orphans = unlisted_packs(repository, &desk.index, context.progress, context.cancel)?;
-    desk.index.store(repository, &sealer, &signing, &orphans)?;
+    list_unlisted_packs(repository, &desk.index, &sealer, context.progress, context.cancel)?;
     let known = desk.known()?;
     let mut writer = ChunkWriter::new(repository, &sealer, &desk.index);
     let mut salvager = salvager(&desk, plan.damaged.iter().map(|pack| pack.id), &known);
