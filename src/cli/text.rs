@@ -118,8 +118,6 @@ pub fn mode(entry: &Entry) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::clock::Timestamp;
-    use crate::repo::tree::Owner;
 
     #[test]
     fn names_cannot_steer_the_terminal() {
@@ -139,22 +137,7 @@ mod tests {
 
     #[test]
     fn modes_look_like_those_of_ls() {
-        let entry = |kind, mode| Entry {
-            name: b"x".to_vec(),
-            kind,
-            mode,
-            owner: Owner { uid: 0, gid: 0, user: None, group: None },
-            mtime: Timestamp::default(),
-            ctime: Timestamp::default(),
-            size: 0,
-            hard_link: None,
-            target: None,
-            xattrs: None,
-            device: None,
-            content: None,
-            tree: None,
-            damaged: None,
-        };
+        let entry = |kind, mode| Entry { mode, ..Entry::bare(b"x".to_vec(), kind) };
         assert_eq!(mode(&entry(EntryKind::Directory, 0o755)), "drwxr-xr-x");
         assert_eq!(mode(&entry(EntryKind::File, 0o4750)), "-rwsr-x---");
         assert_eq!(mode(&entry(EntryKind::File, 0o2640)), "-rw-r-S---");

@@ -148,20 +148,11 @@ fn manifest() -> Manifest {
 
 fn entry(name: &[u8], kind: EntryKind) -> Entry {
     Entry {
-        name: name.to_vec(),
-        kind,
         mode: 0o755,
         owner: Owner { uid: 0, gid: 1000, user: Some("root".to_owned()), group: None },
         mtime: TIME,
         ctime: TIME,
-        size: 0,
-        hard_link: None,
-        target: None,
-        xattrs: None,
-        device: None,
-        content: None,
-        tree: None,
-        damaged: None,
+        ..Entry::bare(name.to_vec(), kind)
     }
 }
 

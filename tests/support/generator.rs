@@ -12,7 +12,7 @@ use dssvault::repo::secrets::{IdDomain, IdKey};
 use dssvault::repo::session::{Session, SessionStart};
 use dssvault::repo::snapshot::{Consistency, Counts, Exclusions, Manifest, Member};
 use dssvault::repo::tree::writer::TreeSink;
-use dssvault::repo::tree::{Entry, EntryKind, Owner};
+use dssvault::repo::tree::{Entry, EntryKind};
 use dssvault::repo::{RepoError, Repository};
 
 /// Chunks of a block: 400 KB of plaintext.
@@ -108,22 +108,7 @@ impl TreeSink for Stream<'_> {
 
 /// An empty file.
 pub fn file(name: Vec<u8>) -> Entry {
-    Entry {
-        name,
-        kind: EntryKind::File,
-        mode: 0o644,
-        owner: Owner { uid: 0, gid: 0, user: None, group: None },
-        mtime: Timestamp::default(),
-        ctime: Timestamp::default(),
-        size: 0,
-        hard_link: None,
-        target: None,
-        xattrs: None,
-        device: None,
-        content: None,
-        tree: None,
-        damaged: None,
-    }
+    Entry { mode: 0o644, ..Entry::bare(name, EntryKind::File) }
 }
 
 /// What the session commits.

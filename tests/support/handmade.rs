@@ -97,8 +97,6 @@ fn sealer(repository: &Repository) -> Sealer {
 /// An entry of a kind and nothing else.
 pub fn entry(name: &str, kind: EntryKind) -> Entry {
     Entry {
-        name: name.as_bytes().to_vec(),
-        kind,
         mode: 0o644,
         owner: Owner {
             uid: rustix::process::geteuid().as_raw(),
@@ -107,15 +105,7 @@ pub fn entry(name: &str, kind: EntryKind) -> Entry {
             group: None,
         },
         mtime: Timestamp { seconds: 1_000_000_000, nanos: 5 },
-        ctime: Timestamp::default(),
-        size: 0,
-        hard_link: None,
-        target: None,
-        xattrs: None,
-        device: None,
-        content: None,
-        tree: None,
-        damaged: None,
+        ..Entry::bare(name.as_bytes().to_vec(), kind)
     }
 }
 

@@ -367,19 +367,10 @@ fn directory(name: &[u8], entries: &[Entry], trees: &mut Stream) -> Entry {
 pub fn entry(name: &[u8], kind: EntryKind, mode: u32) -> Entry {
     let name_of = |name: &str| Some(name.to_owned());
     Entry {
-        name: name.to_vec(),
-        kind,
         mode,
         owner: Owner { uid: 1000, gid: 1000, user: name_of("dataiku"), group: name_of("dataiku") },
         mtime: NOW,
         ctime: NOW,
-        size: 0,
-        hard_link: None,
-        target: None,
-        xattrs: None,
-        device: None,
-        content: None,
-        tree: None,
-        damaged: None,
+        ..Entry::bare(name.to_vec(), kind)
     }
 }

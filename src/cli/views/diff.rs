@@ -177,20 +177,10 @@ mod tests {
 
     fn file(size: u64) -> Entry {
         Entry {
-            name: b"f".to_vec(),
-            kind: EntryKind::File,
             mode: 0o644,
             owner: Owner { uid: 1, gid: 1, user: None, group: None },
-            mtime: Timestamp::default(),
-            ctime: Timestamp::default(),
             size,
-            hard_link: None,
-            target: None,
-            xattrs: None,
-            device: None,
-            content: None,
-            tree: None,
-            damaged: None,
+            ..Entry::bare(b"f".to_vec(), EntryKind::File)
         }
     }
 

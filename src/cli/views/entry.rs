@@ -135,20 +135,11 @@ mod tests {
 
     fn link() -> Entry {
         Entry {
-            name: b"now\n".to_vec(),
-            kind: EntryKind::Symlink,
             mode: 0o777,
             owner: Owner { uid: 1000, gid: 33, user: Some("dataiku".into()), group: None },
             mtime: Timestamp::new(1_763_795_700, 5).unwrap(),
-            ctime: Timestamp::default(),
-            size: 0,
-            hard_link: None,
             target: Some(b"../lo\x1bgs".to_vec()),
-            xattrs: None,
-            device: None,
-            content: None,
-            tree: None,
-            damaged: None,
+            ..Entry::bare(b"now\n".to_vec(), EntryKind::Symlink)
         }
     }
 

@@ -11,6 +11,7 @@ mod options;
 pub mod place;
 mod present;
 mod recent;
+mod refresh;
 mod run;
 mod scan;
 mod scratch;
@@ -23,12 +24,12 @@ pub mod unlisted;
 mod view;
 
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use crate::base::cancel::Cancel;
 use crate::base::id::{ChunkId, PackId, SegmentId};
-use crate::base::progress::{Event, Progress, Silent};
+use crate::base::progress::{Progress, Silent};
 use crate::codec::sign::SigningSecret;
 use crate::repo::crypt::Sealer;
 use crate::repo::error::RepoError;
@@ -39,7 +40,6 @@ use crate::repo::index::run::Run;
 use crate::repo::index::shelf::Fault;
 use crate::repo::index::view::{Changed, View};
 use crate::repo::journal::State;
-use crate::repo::pack::{copies, reader};
 use crate::repo::repository::Repository;
 
 pub use options::{IndexOptions, IndexProblem, ListedSegment, Strictness, Verdicts};
@@ -175,106 +175,6 @@ impl Index {
             ids.push(written.id);
         }
         Ok(ids)
-    }
-
-    /// Reads the tables of stored packs that no readable segment lists, so that chunks can be read although a
-    /// segment is lost. `contains` stays `false` for what only such packs hold. Returns how many were adopted;
-    /// packs that cannot be read are problems.
-    pub fn adopt_unlisted_packs(
-        &self,
-        repository: &Repository,
-        progress: &dyn Progress,
-        cancel: &Cancel,
-    ) -> Result<u64, RepoError> {
-        let listing = copies::list(&*repository.storage)?;
-        let (mut adopted, mut problems, verdicts) = (0, Vec::new(), self.verdicts());
-        self.change(cancel, |builder| {
-            (adopted, problems) = (0, Vec::new());
-            for entry in &listing {
-                if cancel.is_requested() {
-                    return Err(RepoError::Interrupted.into());
-                }
-                let Ok(id) = entry.name.text().parse::<PackId>() else { continue };
-                if verdicts.doomed.contains(&id) || builder.knows(&id)? {
-                    continue;
-                }
-                match reader::read_table(repository, id, entry.bytes) {
-                    Ok(table) => {
-                        builder.begin(Origin::Adopted(id));
-                        builder.add(id, entry.bytes, &table)?;
-                        builder.end()?;
-                        adopted += 1;
-                    }
-                    Err(error) => {
-                        problems.push(IndexProblem { name: entry.name.clone(), cause: error.to_string() });
-                    }
-                }
-            }
-            Ok(())
-        })?;
-        for problem in problems {
-            let path = problem.name.to_string();
-            progress.on(Event::Problem { path: Path::new(&path), cause: &problem.cause });
-            lock(&self.problems).push(problem);
-        }
-        Ok(adopted)
-    }
-
-    /// How often the index was read once more.
-    pub fn generation(&self) -> u64 {
-        self.generation.load(Ordering::Acquire)
-    }
-
-    /// Reads journal and segments once more, for a reader whose pack is gone: a prune may have put its chunks elsewhere.
-    /// `seen` is the generation it looked in: another thread may have done it since. `false` if nothing has changed; pack
-    /// numbers stay. A cache that cannot be brought up to
-    /// date is left as it is.
-    pub fn refresh(&self, seen: u64) -> Result<bool, RepoError> {
-        let mut journal = lock(&self.journal);
-        if self.generation() > seen {
-            return Ok(true);
-        }
-        let before = journal.as_ref().map(|state| state.head);
-        let state = match journal.take() {
-            Some(state) => self.repository.journal().follow_up(state)?,
-            None => self.repository.journal().load()?,
-        };
-        let mut verdicts = Verdicts::of(&state);
-        if before == Some(state.head) {
-            *journal = Some(state);
-            return Ok(false);
-        }
-        let notice = self.verdicts().last_swept;
-        let mut retired = lock(&self.retired);
-        let (view, repository, cancel) = (self.view(), &self.repository, &Cancel::default());
-        let (strictness, problems, believing) = (Strictness::Lenient, Vec::new(), self.believing);
-        let mut reading = Reading {
-            repository,
-            strictness,
-            verdicts: &verdicts,
-            notice,
-            believing,
-            progress: &Silent,
-            cancel,
-            problems,
-        };
-        match reading.refresh(&view.cache, view.contents.clone(), &self.home.sorting_folder()) {
-            Ok(Built { contents, retired: merged }) => {
-                let renewed = View::new(Arc::clone(&view.cache), contents, &verdicts);
-                self.install(renewed.map_err(|fault| self.unusable(&fault))?);
-                verdicts.last_swept = notice;
-                *self.verdicts.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(verdicts);
-                // Only now: what failed in passing is tried again by the next who asks.
-                *journal = Some(state);
-                self.generation.fetch_add(1, Ordering::Release);
-                retired.extend(merged);
-                drop(view);
-                self.remove_retired(&mut retired)?;
-                Ok(true)
-            }
-            Err(Trouble::Repo(error)) => Err(error),
-            Err(Trouble::Cache(_)) => Ok(false),
-        }
     }
 
     /// Whether a readable segment lists this pack.

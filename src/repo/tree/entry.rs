@@ -183,6 +183,26 @@ impl DamageMark {
 }
 
 impl Entry {
+    /// An entry of a name and a kind, and nothing else: no mode, no times, of the first account.
+    pub fn bare(name: Vec<u8>, kind: EntryKind) -> Self {
+        Self {
+            name,
+            kind,
+            mode: 0,
+            owner: Owner { uid: 0, gid: 0, user: None, group: None },
+            mtime: Timestamp::default(),
+            ctime: Timestamp::default(),
+            size: 0,
+            hard_link: None,
+            target: None,
+            xattrs: None,
+            device: None,
+            content: None,
+            tree: None,
+            damaged: None,
+        }
+    }
+
     /// Whether a stored name may be used as a file name. Checked on everything read.
     pub fn name_is_safe(name: &[u8]) -> bool {
         !name.is_empty()

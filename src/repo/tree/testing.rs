@@ -3,7 +3,6 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 
-use crate::base::clock::Timestamp;
 use crate::base::id::ChunkId;
 use crate::codec::kdf::plain_hash;
 use crate::repo::error::RepoError;
@@ -52,20 +51,9 @@ impl MemoryTrees {
 
 fn entry(name: &str, kind: EntryKind) -> Entry {
     Entry {
-        name: name.as_bytes().to_vec(),
-        kind,
         mode: 0o644,
         owner: Owner { uid: 1, gid: 1, user: None, group: None },
-        mtime: Timestamp::default(),
-        ctime: Timestamp::default(),
-        size: 0,
-        hard_link: None,
-        target: None,
-        xattrs: None,
-        device: None,
-        content: None,
-        tree: None,
-        damaged: None,
+        ..Entry::bare(name.as_bytes().to_vec(), kind)
     }
 }
 

@@ -116,9 +116,8 @@ mod tests {
     use std::collections::HashMap;
 
     use super::*;
-    use crate::base::clock::Timestamp;
     use crate::codec::kdf::plain_hash;
-    use crate::repo::tree::entry::{EntryKind, Owner};
+    use crate::repo::tree::entry::EntryKind;
 
     #[derive(Default)]
     struct Memory(HashMap<ChunkId, Vec<u8>>);
@@ -132,22 +131,7 @@ mod tests {
     }
 
     fn entry(name: &str) -> Entry {
-        Entry {
-            name: name.as_bytes().to_vec(),
-            kind: EntryKind::File,
-            mode: 0o644,
-            owner: Owner { uid: 0, gid: 0, user: None, group: None },
-            mtime: Timestamp::default(),
-            ctime: Timestamp::default(),
-            size: 0,
-            hard_link: None,
-            target: None,
-            xattrs: None,
-            device: None,
-            content: None,
-            tree: None,
-            damaged: None,
-        }
+        Entry { mode: 0o644, ..Entry::bare(name.as_bytes().to_vec(), EntryKind::File) }
     }
 
     fn write(names: &[String], sink: &mut Memory) -> ChunkId {

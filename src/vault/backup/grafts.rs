@@ -102,22 +102,7 @@ impl<'r, 'a> Grafts<'r, 'a> {
     }
 
     fn entry(&self, name: &[u8], kind: EntryKind, mode: u32) -> Entry {
-        Entry {
-            name: name.to_vec(),
-            kind,
-            mode,
-            owner: self.owner.clone(),
-            mtime: self.now,
-            ctime: self.now,
-            size: 0,
-            hard_link: None,
-            target: None,
-            xattrs: None,
-            device: None,
-            content: None,
-            tree: None,
-            damaged: None,
-        }
+        Entry { mode, owner: self.owner.clone(), mtime: self.now, ctime: self.now, ..Entry::bare(name.to_vec(), kind) }
     }
 
     fn insert(&mut self, path: &[&str], entry: Entry) -> Result<(), VaultError> {

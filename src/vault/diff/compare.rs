@@ -104,7 +104,7 @@ mod tests {
     use super::*;
     use crate::base::clock::Timestamp;
     use crate::base::id::ChunkId;
-    use crate::repo::tree::{FileContent, Owner};
+    use crate::repo::tree::FileContent;
 
     struct Chunks(HashMap<ChunkId, Vec<u8>>);
 
@@ -120,20 +120,9 @@ mod tests {
 
     fn file(chunk: u8, fragment: Option<u32>, size: u64) -> Entry {
         Entry {
-            name: b"f".to_vec(),
-            kind: EntryKind::File,
-            mode: 0o644,
-            owner: Owner { uid: 1, gid: 1, user: None, group: None },
-            mtime: Timestamp::default(),
-            ctime: Timestamp::default(),
             size,
-            hard_link: None,
-            target: None,
-            xattrs: None,
-            device: None,
             content: Some(FileContent { ids: vec![id(chunk)], fragment, ..FileContent::default() }),
-            tree: None,
-            damaged: None,
+            ..Entry::bare(b"f".to_vec(), EntryKind::File)
         }
     }
 

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use super::*;
 use crate::base::clock::Timestamp;
 use crate::codec::kdf::plain_hash;
-use crate::repo::tree::entry::{Extent, Owner, XattrPair};
+use crate::repo::tree::entry::{Extent, XattrPair};
 use crate::repo::tree::node::Child;
 use crate::repo::tree::writer::{DirectoryWriter, TreeSink, encode_entry, file_content};
 
@@ -32,22 +32,7 @@ impl TreeSource for Memory {
 }
 
 fn entry(name: &str) -> Entry {
-    Entry {
-        name: name.as_bytes().to_vec(),
-        kind: EntryKind::File,
-        mode: 0o644,
-        owner: Owner { uid: 0, gid: 0, user: None, group: None },
-        mtime: Timestamp::default(),
-        ctime: Timestamp::default(),
-        size: 0,
-        hard_link: None,
-        target: None,
-        xattrs: None,
-        device: None,
-        content: None,
-        tree: None,
-        damaged: None,
-    }
+    Entry { mode: 0o644, ..Entry::bare(name.as_bytes().to_vec(), EntryKind::File) }
 }
 
 fn leaf(memory: &mut Memory, entries: Vec<Entry>) -> ChunkId {

@@ -162,22 +162,7 @@ mod tests {
         let owner = Owner { uid: 0, gid: 0, user: None, group: None };
         let (mtime, ctime) = (Timestamp::default(), Timestamp::default());
         let kind = EntryKind::File;
-        let entry = Entry {
-            name: Vec::new(),
-            kind,
-            mode: 0,
-            owner,
-            mtime,
-            ctime,
-            size: bytes as u64,
-            hard_link: None,
-            target: None,
-            xattrs: None,
-            device: None,
-            content: None,
-            tree: None,
-            damaged: None,
-        };
+        let entry = Entry { mode: 0, owner, mtime, ctime, size: bytes as u64, ..Entry::bare(Vec::new(), kind) };
         Small { path: path.into(), order: 1, entry, content: vec![1; bytes] }
     }
 

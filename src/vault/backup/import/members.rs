@@ -264,20 +264,16 @@ fn entry(member: Member) -> Entry {
         MemberKind::BlockDevice => EntryKind::BlockDevice,
     };
     Entry {
-        name: Vec::new(),
-        kind,
         mode: member.mode,
         owner: Owner { uid: member.uid, gid: member.gid, user: member.user, group: member.group },
         mtime: member.mtime,
         // The archive does not tell unless it is pax; a made-up time would make equal entries differ.
         ctime: member.ctime.unwrap_or(member.mtime),
         size: member.size,
-        hard_link: None,
         target: (member.kind == MemberKind::Symlink).then_some(member.target),
         xattrs: (!member.xattrs.is_empty()).then_some(member.xattrs),
         device: member.device,
         content: member.extents.map(|extents| FileContent { extents: Some(extents), ..FileContent::default() }),
-        tree: None,
-        damaged: None,
+        ..Entry::bare(Vec::new(), kind)
     }
 }

@@ -167,19 +167,10 @@ impl Builder<'_, '_> {
 fn implied(name: &[u8], like: &Entry) -> Entry {
     let owner = Owner { user: like.owner.user.clone(), group: like.owner.group.clone(), ..like.owner };
     Entry {
-        name: name.to_vec(),
-        kind: EntryKind::Directory,
         mode: IMPLIED_MODE,
         owner,
         mtime: Timestamp { nanos: 0, ..like.mtime },
         ctime: Timestamp { nanos: 0, ..like.mtime },
-        size: 0,
-        hard_link: None,
-        target: None,
-        xattrs: None,
-        device: None,
-        content: None,
-        tree: None,
-        damaged: None,
+        ..Entry::bare(name.to_vec(), EntryKind::Directory)
     }
 }
