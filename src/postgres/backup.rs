@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::base::cancel::Cancel;
 use crate::base::clock::{Clock, Timestamp};
+use crate::base::size::ByteCount;
 use crate::postgres::address::Address;
 use crate::postgres::client::{Client, Clients};
 use crate::postgres::dump::{Dump, DumpOptions};
@@ -184,6 +185,11 @@ impl Prepared {
             return Err(PgError::Interrupted);
         }
         read.map_err(|error| PgError::local("read from", "pg_dumpall", error))?;
+        if text.len() as u64 == GLOBALS_BYTES_MAX {
+            // It would wait for ever for somebody who reads on.
+            let why = format!("its roles and tablespaces fill more than {}", ByteCount(GLOBALS_BYTES_MAX));
+            return Err(PgError::Answer { database: self.request.address.label(), why });
+        }
         dump.finish()?;
         Ok(text)
     }

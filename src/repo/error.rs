@@ -160,6 +160,21 @@ pub enum SnapshotLookup {
 }
 
 impl RepoError {
+    /// Whether it tells of the store or of this machine, and nothing of an object: asked again it may be another answer.
+    /// A disk that cannot read a place (`EIO`) has lost it.
+    pub fn is_of_store(&self) -> bool {
+        match self {
+            Self::Damaged { .. } | Self::ChunkMissing { .. } | Self::BadTree { .. } => false,
+            Self::Storage(
+                StorageError::NotFound { .. } | StorageError::Truncated { .. } | StorageError::TooLarge { .. },
+            ) => false,
+            Self::Storage(StorageError::Io { source, .. }) => {
+                source.raw_os_error() != Some(rustix::io::Errno::IO.raw_os_error())
+            }
+            _ => true,
+        }
+    }
+
     /// A damaged object.
     pub fn damaged(name: &ObjectName, why: impl std::fmt::Display) -> Self {
         Self::Damaged { name: name.clone(), why: why.to_string() }

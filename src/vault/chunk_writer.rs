@@ -20,6 +20,8 @@ use crate::vault::backup;
 const ZSTD_LEVEL: i32 = 3;
 /// Plaintext gathered for one id domain before it is compressed, in parallel.
 const BATCH_BYTES: usize = 32 << 20;
+/// Packs that are open at once: each has a file.
+const OPEN_MAX: usize = 8;
 /// Chunks after which the new packs are listed.
 const SEGMENT_CHUNKS: usize = 250_000;
 
@@ -39,6 +41,8 @@ pub struct ChunkWriter<'a> {
     index: &'a Index,
     pack_bytes: u64,
     open: BTreeMap<IdDomain, OpenPack>,
+    /// The domain of the last chunk.
+    last: Option<IdDomain>,
     unlisted: Vec<ListedPack>,
     unlisted_chunks: usize,
     written: Written,
@@ -63,6 +67,7 @@ impl<'a> ChunkWriter<'a> {
             index,
             pack_bytes: backup::pack_bytes(index.pack_count()),
             open: BTreeMap::new(),
+            last: None,
             unlisted: Vec::new(),
             unlisted_chunks: 0,
             written: Written::default(),
@@ -71,12 +76,22 @@ impl<'a> ChunkWriter<'a> {
 
     /// Adds a chunk, whose id is known to be right. Chunks of one domain are stored in the order they come.
     pub fn add(&mut self, domain: IdDomain, id: ChunkId, bytes: Vec<u8>) -> Result<(), RepoError> {
+        if let Some(before) = self.last.replace(domain).filter(|before| *before != domain) {
+            // So that only one domain holds more than a block in memory.
+            self.store_gathered(before)?;
+            if self.open.len() >= OPEN_MAX && !self.open.contains_key(&domain) {
+                self.end_all()?;
+            }
+        }
         let open = self.open.entry(domain).or_default();
         open.bytes += bytes.len();
         open.gathered.push((id, bytes));
-        if open.bytes < BATCH_BYTES {
-            return Ok(());
-        }
+        if open.bytes < BATCH_BYTES { Ok(()) } else { self.store_gathered(domain) }
+    }
+
+    /// Stores what is gathered, but for the last block.
+    fn store_gathered(&mut self, domain: IdDomain) -> Result<(), RepoError> {
+        let Some(open) = self.open.get_mut(&domain) else { return Ok(()) };
         let mut blocks = in_blocks(std::mem::take(&mut open.gathered));
         // The last one may grow.
         open.gathered = blocks.pop().unwrap_or_default();
@@ -86,13 +101,19 @@ impl<'a> ChunkWriter<'a> {
 
     /// Stores and lists what is left.
     pub fn finish(mut self) -> Result<Written, RepoError> {
+        self.end_all()?;
+        self.list()?;
+        Ok(self.written)
+    }
+
+    fn end_all(&mut self) -> Result<(), RepoError> {
         for (domain, open) in std::mem::take(&mut self.open) {
             self.open.insert(domain, OpenPack { pack: open.pack, ..OpenPack::default() });
             self.store(domain, in_blocks(open.gathered))?;
             self.end_pack(domain)?;
         }
-        self.list()?;
-        Ok(self.written)
+        self.open.clear();
+        Ok(())
     }
 
     /// Compresses blocks in parallel and appends them in order.

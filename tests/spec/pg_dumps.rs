@@ -138,6 +138,8 @@ fn a_database_that_was_made_for_a_dump_that_fails_is_taken_away_again() {
     bytes[middle] ^= 1;
     std::fs::write(&path, bytes).unwrap();
     let map = ["restore", "latest", "--database-map", "gov=copy", "--create-database"];
+    let told = desk.run(&[&map[..], &["--dry-run"]].concat()).expect_code(0);
+    assert!(told.out.contains(", which is made"), "what is damaged is met only by the restore: {}", told.out);
     desk.run(&map).expect_code(1);
     assert!(!databases(&server).contains("copy"), "{}", databases(&server));
 }

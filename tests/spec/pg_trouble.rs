@@ -1,6 +1,7 @@
 //! Bad days of databases: whatever is wrong is told before anything is stored, or leaves no snapshot behind.
 
 use std::os::unix::fs::PermissionsExt;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use crate::cli_fixture::{Desk, Done};
@@ -149,7 +150,7 @@ fn a_lock_that_stays_ends_the_backup_after_its_time_and_not_before_the_night_is_
 /// A dump that is under way, with the program that makes it.
 fn under_way(server: &Server, desk: &Desk) -> std::process::Child {
     let mut command = desk.command(&["backup", "--database", &server.url("d")]);
-    let child = command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let begun = Instant::now();
     while !server.log().contains("COPY s.t") {
         assert!(begun.elapsed() < Duration::from_secs(60), "no dump begins");
@@ -185,7 +186,7 @@ fn whoever_is_killed_in_the_middle_no_snapshot_appears_and_the_next_run_is_fine(
         server.sql("d", &format!("COMMENT ON TABLE s.t IS '{victim}'"));
         let seen = server.log().matches("COPY s.t").count();
         let mut command = desk.command(&["backup", "--database", &server.url("d")]);
-        let child = command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let begun = Instant::now();
         while server.log().matches("COPY s.t").count() == seen {
             assert!(begun.elapsed() < Duration::from_secs(60), "no dump begins");
@@ -224,6 +225,32 @@ fn an_interrupted_dump_ends_at_once_with_all_it_started() {
     assert!(done.err.contains("interrupted"), "{}", done.err);
     assert!(!std::path::Path::new(&format!("/proc/{dump}")).exists());
     assert!(snapshots(&desk).is_empty());
+}
+
+#[test]
+fn an_interrupted_restore_ends_at_once_and_nothing_is_changed() {
+    let (server, desk) = (server(400_000), Desk::with_repository());
+    back_up(&desk, &server.url("d")).expect_code(0);
+    server.sql("postgres", "CREATE DATABASE target");
+    // What is made takes longer than anybody waits.
+    server.sql(
+        "target",
+        "CREATE FUNCTION slow() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(600); END'; \
+         CREATE EVENT TRIGGER slow ON ddl_command_end EXECUTE FUNCTION slow()",
+    );
+    let mut command = desk.command(&["restore", "latest", "--database-map", "d=target"]);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let is_at_work = || server.sql("postgres", "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'");
+    while is_at_work() == "0" {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let (psql, begun) = (child_of(child.id(), "psql"), Instant::now());
+    let pid = rustix::process::Pid::from_raw(child.id().try_into().unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    let done = Done::from(child.wait_with_output().unwrap()).expect_code(130);
+    assert!(done.err.contains("interrupted") && begun.elapsed() < Duration::from_secs(20), "{}", done.err);
+    assert!(!std::path::Path::new(&format!("/proc/{psql}")).exists());
+    assert_eq!(server.sql("target", "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace"), "0");
 }
 
 #[test]

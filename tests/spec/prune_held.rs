@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use dssvault::base::id::PackId;
-use dssvault::base::object::ObjectKind;
+use dssvault::base::object::{ObjectKind, ObjectName};
+use dssvault::repo::journal::{Entry, Objects, State};
 use dssvault::storage::Storage;
 use dssvault::vault::backup::BackupOptions;
 use dssvault::vault::check::{Kind, ReadData};
@@ -91,11 +92,65 @@ fn what_a_repair_marked_as_lost_is_no_problem_and_heals_all_the_same() {
 fn a_dry_run_tells_of_them_too() {
     let (vault, _) = repaired();
     let before = vault.store.contents();
-    let told = prune(&vault, &PruneOptions { dry_run: true, ..at_once() });
-    assert_eq!(vault.store.contents(), before);
-    let done = prune(&vault, &at_once());
-    assert_eq!((told.held, told.unmarked, told.marked), (done.held, done.unmarked, done.marked));
-    assert_eq!((told.deleted, told.waiting, told.problems), (done.deleted, done.waiting, done.problems));
+    for grace in [Duration::from_secs(86_400 * 400), Duration::ZERO] {
+        let options = PruneOptions { grace, ..at_once() };
+        let told = prune(&vault, &PruneOptions { dry_run: true, ..options.clone() });
+        if !grace.is_zero() {
+            assert_eq!(vault.store.contents(), before);
+        }
+        let done = prune(&vault, &options);
+        assert_eq!((told.held, told.unmarked, told.marked), (done.held, done.unmarked, done.marked));
+        assert_eq!((told.deleted, told.waiting, told.problems), (done.deleted, done.waiting, done.problems));
+        assert_eq!((done.waiting.count, done.waiting_until), (0, None), "what is held waits for nothing");
+    }
+}
+
+#[test]
+fn a_pack_that_was_cut_short_stops_no_prune() {
+    let (vault, pack) = repaired();
+    let name = largest(&vault, ObjectKind::Pack);
+    for length in [vault.bytes(&name).len() / 2, 0] {
+        let bytes = vault.bytes(&name)[..length].to_vec();
+        vault.store.replace(&name, bytes);
+        for _ in 0..2 {
+            let report = prune(&vault, &at_once());
+            assert_eq!(report.held.count, 1, "{report:?}");
+            assert!(is_marked(&vault, pack));
+        }
+    }
+    back_up_all(&vault);
+    assert_eq!(affected(&vault), 0, "every snapshot is whole again");
+    prune(&vault, &at_once());
+}
+
+#[test]
+fn a_damaged_copy_does_not_hide_a_whole_one() {
+    let (vault, _) = repaired();
+    back_up_all(&vault);
+    prune(&vault, &at_once());
+    let first = largest(&vault, ObjectKind::Pack);
+    let mark = |packs: Vec<PackId>| {
+        let repository = vault.open();
+        let entry = |_: &State| Ok(Some(Entry::Mark(Objects::packs(packs.clone()))));
+        repository.journal().append(&repository.secrets, &*repository.seams.clock, entry).unwrap();
+    };
+    // Everything twice; then the newer copies rot, and all are marked.
+    let before = packs(&vault);
+    mark(before.clone());
+    forget_cache(&vault);
+    back_up_all(&vault);
+    let newer: Vec<PackId> = packs(&vault).into_iter().filter(|pack| !before.contains(pack)).collect();
+    let newest = newer.iter().map(|id| ObjectName::of(ObjectKind::Pack, *id));
+    let rotten = newest.max_by_key(|name| vault.bytes(name).len()).unwrap();
+    assert_ne!(rotten, first);
+    vault.flip(&rotten, 5000);
+    mark(newer);
+    let options = PruneOptions { no_repack: true, ..at_once() };
+    let told = prune(&vault, &PruneOptions { dry_run: true, ..options.clone() });
+    let done = prune(&vault, &options);
+    assert_eq!((told.unmarked, told.deleted), (done.unmarked, done.deleted));
+    assert!(packs(&vault).contains(&first.text().parse().unwrap()), "the whole copy stays");
+    assert_eq!(affected(&vault), 0);
 }
 
 #[test]
@@ -105,8 +160,8 @@ fn a_whole_pack_that_was_marked_by_mistake_is_taken_back() {
     prune(&vault, &at_once());
     assert!(!packs(&vault).contains(&pack));
     let repository = vault.open();
-    let whole = dssvault::repo::journal::Objects::packs(packs(&vault));
-    let mark = |_: &dssvault::repo::journal::State| Ok(Some(dssvault::repo::journal::Entry::Mark(whole.clone())));
+    let whole = Objects::packs(packs(&vault));
+    let mark = |_: &State| Ok(Some(Entry::Mark(whole.clone())));
     repository.journal().append(&repository.secrets, &*repository.seams.clock, mark).unwrap();
     let report = prune(&vault, &PruneOptions { no_repack: true, ..at_once() });
     assert_eq!((report.unmarked.count as usize, report.held.count), (packs(&vault).len(), 0), "{report:?}");

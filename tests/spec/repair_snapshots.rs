@@ -211,7 +211,11 @@ fn cut_at_any_call_it_loses_nothing_and_a_rerun_leaves_one_snapshot_in_its_place
                 .iter()
                 .filter(|shown| manifest(&scene, **shown).repaired.is_some_and(|repaired| repaired.of == id))
                 .collect();
-            assert!(!shown.contains(&id) && replaced.len() == 1 && shown.len() == 2, "{fault:?}: {shown:?}");
+            assert!(
+                !shown.contains(&id) && replaced.len() == 1 && shown.len() == 2,
+                "{fault:?}: {shown:?} of {id} {:?}",
+                shown.iter().map(|one| manifest(&scene, *one).repaired).collect::<Vec<_>>()
+            );
             assert_eq!(restorable(&scene.open(), &[*replaced[0]], scene.context()).len(), files, "{fault:?}");
             faulty.has_struck()
         });

@@ -114,7 +114,9 @@ impl View for PacksView {
             ));
         }
         for pack in &plan.missing {
-            text.push_str(&format!("MISSING  packs/{pack}: backups will store its chunks again\n"));
+            text.push_str(&format!(
+                "MISSING  packs/{pack}: `backup --force` stores its chunks again where they still are\n"
+            ));
         }
         if plan.is_empty() {
             text.push_str(&match plan.done {
@@ -136,7 +138,7 @@ impl View for PacksView {
         });
         let lost = plan.damaged.iter().any(|pack| pack.chunks.lost > 0) || !plan.missing.is_empty();
         if lost {
-            text.push_str("next: back up what is still there, then `dssvault repair snapshots`\n");
+            text.push_str("next: `dssvault backup --force` of what is still there, then `dssvault repair snapshots`\n");
         }
         text
     }

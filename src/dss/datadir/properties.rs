@@ -20,9 +20,11 @@ pub fn changed(bytes: &[u8], values: &[(&str, String)]) -> Vec<u8> {
     for line in bytes.split_inclusive(|byte| *byte == b'\n') {
         // A logical line ends where no odd number of backslashes does. Source: java.util.Properties.
         let replaced = goes_on.unwrap_or_else(|| values.iter().any(|(key, _)| is_key(line, key.as_bytes())));
-        let text = line.trim_ascii_end();
+        let end = line.iter().rev().take_while(|byte| matches!(byte, b'\n' | b'\r')).count();
+        let text = &line[..line.len() - end];
         let slashes = text.iter().rev().take_while(|byte| **byte == b'\\').count();
-        goes_on = (slashes % 2 == 1).then_some(replaced);
+        let is_comment = goes_on.is_none() && matches!(text.trim_ascii_start().first(), Some(b'#' | b'!'));
+        goes_on = (slashes % 2 == 1 && !is_comment).then_some(replaced);
         if !replaced {
             kept.extend_from_slice(line);
         }
@@ -69,6 +71,8 @@ mod tests {
         assert_eq!((read["a.name"].as_str(), read["b"].as_str()), ("\u{fc}", "\u{e9}\u{20ac} c:\\d"));
         assert_eq!((read["other.key"].as_str(), read["bc"].as_str()), ("xb=y", "4"));
         assert_eq!(changed(b"", &[("b", String::new())]), b"b=\n");
+        let no_continuation = changed(b"b=1\\ \nc=2\n# x\\\nb=3\nd=4\n", &[("b", "5".to_owned())]);
+        assert_eq!(no_continuation, b"c=2\n# x\\\nd=4\nb=5\n");
         let odd = " a:b=c#!\n\t\u{20ac} ";
         assert_eq!(parse(&changed(b"", &[("b", odd.to_owned())])).unwrap()["b"], odd);
     }

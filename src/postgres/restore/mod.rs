@@ -265,12 +265,13 @@ impl<'a> Ready<'a> {
     pub fn restore(&self) -> Result<Restored, PgError> {
         self.is_free()?;
         let begun = Instant::now();
-        if let Some(new) = &self.makes {
-            new.make(self)?;
-        }
+        let made = match &self.makes {
+            Some(new) => new.make(self)?,
+            None => false,
+        };
         if let Err(error) = pipe::run(self) {
             // Nothing was there before; an empty database that stays is no harm.
-            let _ = self.makes.as_ref().map(|new| new.remove(self));
+            let _ = self.makes.as_ref().filter(|_| made).map(|new| new.remove(self));
             return Err(error);
         }
         // It is committed now: that nobody can be asked what is there must not be told as a failure, for then the old

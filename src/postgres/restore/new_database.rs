@@ -15,6 +15,7 @@ const MAINTENANCE: &str = "postgres";
 
 /// How it is made, and unmade.
 pub struct NewDatabase {
+    exists: String,
     create: String,
     drop: String,
 }
@@ -31,9 +32,18 @@ impl NewDatabase {
         let Some(name) = &target.address.database else { return Ok(None) };
         let maintenance = target.address.with_database(MAINTENANCE);
         let mut session = Session::open(client, &maintenance, &target.access, cancel)?;
-        let asked = format!("SELECT to_jsonb(count(*) > 0) FROM pg_database WHERE datname = {}", literal(name));
-        if session.query::<bool>(&asked)? {
+        let exists = format!("SELECT to_jsonb(count(*) > 0) FROM pg_database WHERE datname = {}", literal(name));
+        if session.query::<bool>(&exists)? {
             return Ok(None);
+        }
+        let may = "SELECT to_jsonb(rolcreatedb OR rolsuper) FROM pg_roles WHERE rolname = current_user";
+        if !session.query::<bool>(may)? {
+            return Err(PgError::Lacks {
+                name: facts.server.database.clone(),
+                database: target.address.label(),
+                what: "the right to make a database for this account".to_owned(),
+                hint: "let an administrator make it, or give the account CREATEDB".to_owned(),
+            });
         }
         let like = &facts.server;
         let (collate, ctype) = if how == Create::Plainly { ("C", "C") } else { (&*like.collate, &*like.ctype) };
@@ -54,21 +64,24 @@ impl NewDatabase {
         // As template0 has them.
         server.schemas.retain(|schema| schema.starts_with("pg_") || schema == "information_schema");
         server.schemas.push("public".to_owned());
-        Ok(Some((session, there, Self { create, drop: format!("DROP DATABASE {}", identifier(name)) })))
+        Ok(Some((session, there, Self { exists, create, drop: format!("DROP DATABASE {}", identifier(name)) })))
     }
 
-    /// Makes it.
-    pub fn make(&self, ready: &Ready<'_>) -> Result<(), PgError> {
-        Self::execute(&self.create, ready, ready.stored.context.cancel)
+    /// Makes it; `false` if another dump of the same restore has.
+    pub fn make(&self, ready: &Ready<'_>) -> Result<bool, PgError> {
+        let cancel = ready.stored.context.cancel;
+        let maintenance = ready.target.address.with_database(MAINTENANCE);
+        let mut session = Session::open(&ready.client, &maintenance, &ready.target.access, cancel)?;
+        if session.query::<bool>(&self.exists)? {
+            return Ok(false);
+        }
+        session.execute(&self.create)?;
+        Ok(true)
     }
 
     /// Takes it away again.
     pub fn remove(&self, ready: &Ready<'_>) -> Result<(), PgError> {
-        Self::execute(&self.drop, ready, &Cancel::default())
-    }
-
-    fn execute(sql: &str, ready: &Ready<'_>, cancel: &Cancel) -> Result<(), PgError> {
-        let maintenance = ready.target.address.with_database(MAINTENANCE);
-        Session::open(&ready.client, &maintenance, &ready.target.access, cancel)?.execute(sql)
+        let (maintenance, cancel) = (ready.target.address.with_database(MAINTENANCE), Cancel::default());
+        Session::open(&ready.client, &maintenance, &ready.target.access, &cancel)?.execute(&self.drop)
     }
 }

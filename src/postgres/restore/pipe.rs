@@ -2,19 +2,25 @@
 //! statement: it is held back until `pg_restore` has ended well, so that half a dump is never committed.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::fd::AsFd;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::time::Duration;
 
 use crate::postgres::error::{PgError, one_line};
 use crate::postgres::restore::Ready;
-use crate::sys::patient::Patient;
+use crate::sys::patient::{Patient, PatientWriter};
 use crate::sys::process;
 use crate::vault::VaultError;
 
 /// The end of a script, with its commit, is far shorter.
 const TAIL_BYTES: usize = 4096;
 const COMMIT: &[u8] = b"\nCOMMIT;\n";
+/// How long a request to stop may go unseen.
+const PAUSE: Duration = Duration::from_millis(200);
+/// What `psql` says when it has come to the commit.
+const DONE: &str = "dssvault: the dump is in";
 const TRANSACTION_TIMEOUT: &[u8] = b"\nSET transaction_timeout = 0;\n";
 
 /// Restores a dump.
@@ -79,49 +85,76 @@ fn writing(ready: &Ready<'_>) -> Command {
         "--no-password",
         "--set=ON_ERROR_STOP=1",
         "--file=-",
-        "--output=/dev/null",
+        "--tuples-only",
+        "--no-align",
     ]);
     ready.target.access.apply(ready.target.address.apply(&mut command));
     command
 }
 
-/// Copies the script; `false` if it ended without its commit.
+/// Copies the script; `false` if it ended without its commit, or a statement of it failed.
 fn send(mut script: impl Read, ready: &Ready<'_>, reader: &mut Program, writer: &mut Program) -> io::Result<bool> {
-    let Some(mut out) = writer.input.take() else { return Err(io::ErrorKind::BrokenPipe.into()) };
+    let cancel = ready.stored.context.cancel;
+    let (Some(mut into_psql), Some(from_psql)) = (writer.input.take(), writer.output.take()) else {
+        return Err(io::ErrorKind::BrokenPipe.into());
+    };
+    let done = listen(from_psql);
+    let mut out = PatientWriter::new(into_psql.as_fd(), cancel);
     out.write_all(ready.script.before().as_bytes())?;
     let mut held = Vec::with_capacity(1 << 20);
-    let mut sent = 0;
     let mut buffer = vec![0; 256 << 10];
+    let mut sent = 0;
     loop {
         let count = script.read(&mut buffer)?;
+        if count > 0 {
+            held.extend_from_slice(&buffer[..count]);
+        }
+        let whole = held.len().saturating_sub(TAIL_BYTES);
+        if sent == 0 && (whole > 0 || count == 0) && !ready.knows_transaction_timeout {
+            drop_transaction_timeout(&mut held);
+        }
         if count == 0 {
             break;
-        }
-        held.extend_from_slice(&buffer[..count]);
-        let whole = held.len().saturating_sub(TAIL_BYTES);
-        if whole > 0 && sent == 0 && !ready.knows_transaction_timeout {
-            drop_transaction_timeout(&mut held);
         }
         let whole = held.len().saturating_sub(TAIL_BYTES);
         out.write_all(&held[..whole])?;
         held.drain(..whole);
         sent += whole;
     }
-    if sent == 0 && !ready.knows_transaction_timeout {
-        drop_transaction_timeout(&mut held);
-    }
     let at = held.windows(COMMIT.len()).rposition(|window| window == COMMIT);
-    match (reader.child.wait()?.success(), at) {
-        (true, Some(at)) => {
-            out.write_all(&held[..=at])?;
-            out.write_all(ready.script.after().as_bytes())?;
-            out.write_all(&held[at + 1..])?;
-            drop(out);
-            Ok(writer.child.wait()?.success())
+    // Without a commit everything is as it was.
+    let (true, Some(at)) = (reader.child.wait()?.success(), at) else { return Ok(false) };
+    out.write_all(&held[..=at])?;
+    out.write_all(ready.script.after().as_bytes())?;
+    out.write_all(format!("\nSELECT '{DONE}';\n").as_bytes())?;
+    // Indexes may take hours. Only when all is done the commit is sent, which nobody interrupts.
+    loop {
+        match done.recv_timeout(PAUSE) {
+            Ok(()) => break,
+            Err(RecvTimeoutError::Disconnected) => return Ok(false),
+            Err(RecvTimeoutError::Timeout) if cancel.is_requested() => return Err(io::ErrorKind::TimedOut.into()),
+            Err(RecvTimeoutError::Timeout) => {}
         }
-        // Without a commit everything is as it was.
-        _ => Ok(false),
     }
+    into_psql.write_all(&held[at + 1..])?;
+    drop(into_psql);
+    Ok(writer.child.wait()?.success())
+}
+
+/// Reads what `psql` says, for a pipe that nobody reads would hold it up, and tells when it says that all was done. Scripts
+/// of `pg_restore` allow no commands of `psql`, so it is the answer to a query.
+fn listen(from_psql: ChildStdout) -> Receiver<()> {
+    let (tell, told) = mpsc::channel();
+    // Ends with `psql`.
+    std::thread::spawn(move || {
+        for line in BufReader::new(from_psql).split(b'\n') {
+            if line.ok()? == DONE.as_bytes() {
+                tell.send(()).ok()?;
+            }
+        }
+        Some(())
+    });
+    told
 }
 
 /// `pg_restore` of version 17 and later sets it in the head of every script; an older server knows no such setting.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::repo::RepoError;
 use crate::repo::index::{ChunkPlace, Prefix};
 
 /// Lost chunks that are remembered, at most: it bounds the memory when nearly everything is gone.
@@ -19,6 +20,8 @@ struct BadPacks {
     blocks: BTreeMap<u32, BTreeMap<u32, Option<String>>>,
     /// What was wrong with packs whose mended copy served instead.
     replaced: BTreeMap<u32, String>,
+    /// The first answer of a store that may give another one next time.
+    doubt: Option<String>,
 }
 
 impl Damage {
@@ -35,6 +38,16 @@ impl Damage {
     /// A block of the pack cannot be read, but that of its mended copy can.
     pub fn replace_block(&self, pack: u32, cause: String) {
         self.lock().replaced.entry(pack).or_insert(cause);
+    }
+
+    /// The store did not answer, so that what is taken for lost here may be there.
+    pub fn doubt(&self, error: &RepoError) {
+        self.lock().doubt.get_or_insert_with(|| error.to_string());
+    }
+
+    /// Why not everything that is taken for lost need be.
+    pub fn doubted(&self) -> Option<String> {
+        self.lock().doubt.clone()
     }
 
     /// Packs whose mended copy served, and what is wrong with each, in order of number.

@@ -12,7 +12,7 @@ use crate::vault::check::objects::{self, Root};
 use crate::vault::check::run::{Check, Followed};
 use crate::vault::check::segments::Tables;
 use crate::vault::check::treeset::TreeSet;
-use crate::vault::check::{CheckReport, Request, packs};
+use crate::vault::check::{CheckReport, Kind, Request, packs};
 use crate::vault::{Context, VaultError};
 
 /// Chunks that snapshots need and that cannot be read.
@@ -48,7 +48,19 @@ impl Losses {
             });
         }
         trees.reset();
-        let unreadable = findings.into_sorted().into_iter().filter(|finding| finding.object.starts_with("snapshots/"));
+        if let Some(what) = check.damage.doubted() {
+            let hint = "nothing was changed; run the command again when the store answers".to_owned();
+            return Err(VaultError::Undecided { what, hint });
+        }
+        let findings = findings.into_sorted();
+        // What could not be listed may all be there.
+        if let Some(finding) = findings.iter().find(|finding| finding.kind == Kind::Unlistable) {
+            return Err(VaultError::Undecided {
+                what: format!("{} cannot be listed: {}", finding.object, finding.cause),
+                hint: "nothing was changed; run the command again when the store answers".to_owned(),
+            });
+        }
+        let unreadable = findings.into_iter().filter(|finding| finding.object.starts_with("snapshots/"));
         let unreadable = unreadable.map(|finding| (finding.object, finding.cause)).collect();
         Ok(Self { roots, unreadable, trees, lost })
     }

@@ -187,6 +187,9 @@ impl Walk<'_> {
                 plain
             }
             Err(_) => {
+                if error.is_of_store() {
+                    self.damage.doubt(&error);
+                }
                 self.damage.lose_block(place.pack, place.block, Some(cause_for(&name, &error)));
                 Vec::new()
             }

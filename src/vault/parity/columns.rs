@@ -92,6 +92,9 @@ impl Column {
     }
 
     fn verdict(self) -> Result<Vec<StoredHash>, (PackId, String)> {
+        if self.source.is_none() && !self.member.is_hole() {
+            return Err((self.member.pack, "it is not there".to_owned()));
+        }
         let is_right = || self.whole.finalize().as_bytes() == self.member.pack.as_bytes();
         if self.source.is_none() || is_right() {
             return Ok(self.hashes);

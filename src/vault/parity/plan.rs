@@ -72,6 +72,8 @@ pub fn plan(
         let stale: HashSet<PackId> = replaced.iter().flat_map(|n| groups[*n].shape.packs()).map(|m| m.pack).collect();
         gathered.retain(|pack, _| stale.contains(pack));
     }
+    // Of a group that lacks a pack, or had one that was deleted, not every pack can be read for a new one.
+    kept.retain(|number| groups[*number].shape.packs().all(is_there));
     take_in(groups, &kept, overhead, &mut gathered, &mut replaced);
     replaced.sort_unstable();
     Plan { new: partition(gathered, overhead), replaced }

@@ -4,6 +4,7 @@ use crate::base::id::PackId;
 use crate::repo::index::{ChunkPlace, Index};
 use crate::repo::journal::{Since, State};
 use crate::repo::secrets::IdDomain;
+use crate::vault::prune::held::Held;
 use crate::vault::prune::live::{self, Live};
 use crate::vault::prune::plan::Plan;
 use crate::vault::prune::report::Tally;
@@ -26,6 +27,8 @@ pub struct Pack {
     pub listed: bool,
     /// The mark that stands on it.
     pub mark: Option<Since>,
+    /// Whether it is damaged, and kept for what nothing else has.
+    pub held: bool,
     /// Plaintext bytes of its chunks that snapshots need and that are kept here, not in another pack.
     pub used: u64,
     /// The part of `used` that a repair has marked as lost in every file that had it: not missed if it cannot be read.
@@ -47,6 +50,11 @@ impl Pack {
     /// It as a tally.
     pub const fn tally(&self) -> Tally {
         Tally::one(self.stored)
+    }
+
+    /// How good a place it is for the copy that is kept: the greater, the better.
+    fn worth(&self) -> (bool, bool, bool) {
+        (self.stays(), !self.held, self.listed)
     }
 
     /// Whether a copy in it may be kept: it stays, and a segment lists it.
@@ -73,6 +81,7 @@ impl Census {
                 domain: place.domain,
                 listed: index.lists(&place.id)?,
                 mark: journal.packs.marked.get(&place.id).copied(),
+                held: false,
                 used: 0,
                 excused: 0,
             }));
@@ -80,8 +89,14 @@ impl Census {
         Ok(Self(packs))
     }
 
+    /// Notes which are held: their copies are the last to be kept.
+    pub fn hold(&mut self, held: &Held) {
+        self.0.iter_mut().flatten().for_each(|pack| pack.held = held.has(&pack.id));
+    }
+
     /// Counts what is used of each.
     pub fn weigh(&mut self, live: &Live, index: &Index, context: Context<'_>) -> Result<(), VaultError> {
+        self.0.iter_mut().flatten().for_each(|pack| (pack.used, pack.excused) = (0, 0));
         live::each_live(live, index, context, |prefix, places, excused| {
             let best = self.best(places).ok_or_else(|| live::unresolved(&prefix))?;
             if let Some(Some(pack)) = self.0.get_mut(best.pack as usize) {
@@ -108,7 +123,7 @@ impl Census {
     /// that was cut off after it wrote packs anew so finds the old ones unused.
     pub fn best(&self, places: &[ChunkPlace]) -> Option<ChunkPlace> {
         let known = places.iter().filter(|place| self.pack(place.pack).is_some());
-        known.max_by_key(|place| (self.pack(place.pack).is_some_and(Pack::stays), place.pack)).copied()
+        known.max_by_key(|place| (self.pack(place.pack).map(Pack::worth), place.pack)).copied()
     }
 
     /// The pack of a number.

@@ -133,7 +133,7 @@ impl Copies<'_> {
                 let places = entries_of(number, &table).map(|entry| (entry.place.block, entry.place.offset));
                 Ok(places.zip(ids).collect())
             }
-            Err(error) if live::of_store(&error) => Err(error.into()),
+            Err(error) if error.is_of_store() => Err(error.into()),
             Err(_) => Ok(Ids::new()),
         }
     }
@@ -168,7 +168,7 @@ impl Copies<'_> {
         let bad = Some((first.pack, first.block));
         let block = match chunks.block_once(first.pack, first.block) {
             Ok(block) => block,
-            Err(error) if live::of_store(&error) => return Err(error.into()),
+            Err(error) if error.is_of_store() => return Err(error.into()),
             Err(_) => return Ok(bad),
         };
         let pack = chunks.index().pack(first.pack)?;

@@ -7,6 +7,7 @@ use crate::base::clock::Timestamp;
 use crate::base::id::SessionId;
 use crate::repo::journal::Since;
 use crate::vault::prune::census::{Census, Pack};
+use crate::vault::prune::held::Held;
 use crate::vault::prune::look::Look;
 use crate::vault::prune::report::{Tally, WaitingFor};
 use crate::vault::prune::sessions::Found;
@@ -24,10 +25,13 @@ pub struct Due {
     pub sessions: Vec<WaitingFor>,
 }
 
-/// Sorts the marked packs.
-pub fn due(look: &Look, census: &Census, grace: Duration, now: Timestamp) -> Due {
+/// Sorts the marked packs, those that are held aside.
+pub fn due(look: &Look, census: &Census, held: &Held, grace: Duration, now: Timestamp) -> Due {
     let (mut due, mut holding) = (Due::default(), BTreeMap::<SessionId, &Found>::new());
     for (pack, since) in census.packs().filter_map(|pack| Some((pack, pack.mark?))) {
+        if held.has(&pack.id) {
+            continue;
+        }
         let ripe = after(since.time, grace);
         if ripe > now {
             due.until = Some(due.until.map_or(ripe, |until| until.min(ripe)));

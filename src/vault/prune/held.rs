@@ -9,7 +9,7 @@ use crate::repo::Repository;
 use crate::repo::index::Index;
 use crate::repo::pack::{copies, reader};
 use crate::vault::check::{Job, Scratch, workers};
-use crate::vault::prune::census::Pack;
+use crate::vault::prune::census::{Census, Pack};
 use crate::vault::prune::report::Tally;
 use crate::vault::{Context, VaultError};
 
@@ -18,18 +18,19 @@ use crate::vault::{Context, VaultError};
 pub struct Held(HashMap<PackId, Pack>);
 
 impl Held {
-    /// Reads marked packs that are needed, and holds those that are damaged. There are few: what was marked was not
-    /// needed then, or is damaged.
+    /// Reads marked packs that are needed, and holds those that are damaged; `true` if any is. There are few: what was
+    /// marked was not needed then, or is damaged.
     pub fn take(
         &mut self,
         repository: &Repository,
         index: &Index,
         needed: &[Pack],
         context: Context<'_>,
-    ) -> Result<(), VaultError> {
+    ) -> Result<bool, VaultError> {
+        let before = self.0.len();
         let unread: Vec<Pack> = needed.iter().filter(|pack| !self.has(&pack.id)).copied().collect();
         if unread.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
         let Context { cancel, progress, .. } = context;
         let mended = copies::mended(&*repository.storage)?;
@@ -42,7 +43,15 @@ impl Held {
             if !verdict.is_good() {
                 held.lock().unwrap_or_else(PoisonError::into_inner).insert(pack.id, *pack);
             }
-        })
+        })?;
+        Ok(self.0.len() > before)
+    }
+
+    /// Takes over what is used of them.
+    pub fn weigh(&mut self, census: &Census) {
+        for pack in census.packs() {
+            self.0.entry(pack.id).and_modify(|held| *held = *pack);
+        }
     }
 
     /// Whether it is held.
@@ -58,7 +67,8 @@ impl Held {
     /// Object and cause: those of which something is missed that no repair has marked as lost.
     pub fn problems(&self) -> Vec<(String, String)> {
         let missed = self.0.values().filter(|pack| pack.used > pack.excused);
-        let cause = "it is damaged, and nothing else has what snapshots need of it, so it stays: see docs/check.md";
+        let cause = "it is damaged, and nothing else has what snapshots need of it, so it stays: `dssvault backup --force` on the \
+                     nodes stores again what they still have; docs/check.md says more";
         let mut problems: Vec<_> = missed.map(|pack| (reader::name(pack.id).to_string(), cause.to_owned())).collect();
         problems.sort_unstable();
         problems

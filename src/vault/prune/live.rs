@@ -9,10 +9,10 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::base::id::ChunkId;
 use crate::base::progress::{Event, Phase};
+use crate::repo::Repository;
 use crate::repo::chunks::ChunkReader;
 use crate::repo::index::{Index, Prefix};
 use crate::repo::secrets::Content;
-use crate::repo::{RepoError, Repository};
 use crate::vault::check::damage::{Damage, Lost};
 use crate::vault::check::join::STRIDE;
 use crate::vault::check::references::References;
@@ -230,9 +230,4 @@ pub fn each_live(
         }
     }
     Ok(())
-}
-
-/// The error of a tree or pack that could not be read, if it is one of the store as such.
-pub fn of_store(error: &RepoError) -> bool {
-    !matches!(error, RepoError::Damaged { .. } | RepoError::Storage(crate::storage::StorageError::NotFound { .. }))
 }

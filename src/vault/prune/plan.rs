@@ -164,6 +164,7 @@ mod tests {
             domain: IdDomain { content: Content::Data, owner: IdOwner::Shared },
             listed: true,
             mark: None,
+            held: false,
             used: 2 * mib * MIB * used_percent / 100,
             excused: 0,
         }

@@ -140,7 +140,7 @@ impl Repack<'_> {
             let Some(pack) = group.first().and_then(|wanted| census.pack(wanted.place.pack)) else { continue };
             match block {
                 Ok(block) => block.into_iter().try_for_each(|(id, bytes)| writer.add(pack.domain, id, bytes))?,
-                Err(error) if live::of_store(&error) => return Err(error.into()),
+                Err(error) if error.is_of_store() => return Err(error.into()),
                 Err(error) => {
                     if repacked.done.remove(&pack.number) {
                         repacked.problems.push((reader::name(pack.id).to_string(), error.to_string()));

@@ -12,11 +12,11 @@ use std::collections::HashSet;
 use crate::base::clock::Timestamp;
 use crate::base::id::{ChunkId, PackId};
 use crate::base::progress::{Event, Phase};
+use crate::repo::Repository;
 use crate::repo::crypt::Sealer;
 use crate::repo::index::{Index, IndexOptions, Strictness, Verdicts};
 use crate::repo::journal::State;
 use crate::repo::pack::reader;
-use crate::repo::{RepoError, Repository};
 use crate::vault::parity::Room;
 use crate::vault::prune::census::{Census, Pack};
 use crate::vault::prune::held::Held;
@@ -78,10 +78,19 @@ impl<'a> Prune<'a> {
         let live = self.walk(&index, &look)?;
         let mut census = Census::take(&index, &look.journal)?;
         census.weigh(&live, &index, self.context)?;
-        let needed: Vec<Pack> = census.packs().filter(|pack| pack.mark.is_some() && pack.used > 0).copied().collect();
-        self.held.take(self.repository, &index, &needed, self.context)?;
+        // A damaged copy may have hidden a whole one, so what is needed is asked again with each that is found.
+        loop {
+            let is_needed = |pack: &&Pack| pack.mark.is_some() && pack.used > 0;
+            let needed: Vec<Pack> = census.packs().filter(is_needed).copied().collect();
+            if !self.held.take(self.repository, &index, &needed, self.context)? {
+                break;
+            }
+            census.hold(&self.held);
+            census.weigh(&live, &index, self.context)?;
+        }
+        self.held.weigh(&census);
         let plan = self.plan(&look, &census)?;
-        self.tell(&census, &plan);
+        self.tell(&look, &census, &plan);
         if self.options.dry_run {
             return self.foretell(&look, census, &plan);
         }
@@ -138,8 +147,8 @@ impl<'a> Prune<'a> {
                 let Some(pack) = census.pack(number) else { continue };
                 match reader::header(self.repository, pack.id, pack.stored) {
                     Ok(header) if live.contains(&header.session) => {}
-                    Ok(_) | Err(RepoError::Damaged { .. }) => unused.push(number),
-                    Err(error) => return Err(error.into()),
+                    Err(error) if error.is_of_store() => return Err(error.into()),
+                    Ok(_) | Err(_) => unused.push(number),
                 }
             }
             plan.unused = unused;
@@ -147,7 +156,7 @@ impl<'a> Prune<'a> {
         Ok(plan)
     }
 
-    fn tell(&mut self, census: &Census, plan: &Plan) {
+    fn tell(&mut self, look: &Look, census: &Census, plan: &Plan) {
         let tally = |numbers: &[u32]| doom::tally(numbers.iter().filter_map(|number| census.pack(*number)));
         self.report.packs = doom::tally(census.packs());
         self.report.used_bytes = census.packs().map(Pack::used_stored).sum();
@@ -155,7 +164,8 @@ impl<'a> Prune<'a> {
         self.report.repacked = tally(&plan.repack);
         self.report.marked = tally(&plan.unused);
         let unlisted = census.packs().filter(|pack| pack.used > 0 && !pack.listed).count();
-        if unlisted > 0 {
+        // What a running backup has stored is listed a little later.
+        if unlisted > 0 && look.live().next().is_none() {
             let cause = format!("it lists nothing of {unlisted} packs that snapshots need: `dssvault repair index`");
             self.report.problems.push(("the index".to_owned(), cause));
         }

@@ -72,7 +72,7 @@ fn unknown(error: &RepoError, id: SessionId, entries: &[(u32, ObjectEntry)]) -> 
         what: error.to_string(),
         hint: format!(
             "whether this backup still runs is not known; it gave its last sign of life on {}. If none runs that \
-             began before, delete the object {name} from the store, and prune again",
+             began before, and no machine that ran one is suspended, delete the object {name} from the store, and prune again",
             sign.local()
         ),
     }

@@ -101,7 +101,7 @@ impl Rewriter<'_> {
     /// Goes through a tree. Changed nodes go to the sink, those below first.
     pub fn run(&self, root: ChunkId, sink: &mut dyn TreeSink) -> Result<Rewritten, VaultError> {
         let (mut stack, mut known) = (Vec::new(), HashMap::new());
-        let mut done = self.enter(root, &known, &mut stack);
+        let mut done = self.enter(root, &known, &mut stack)?;
         loop {
             if self.context.cancel.is_requested() {
                 return Err(VaultError::Interrupted);
@@ -117,7 +117,7 @@ impl Rewriter<'_> {
             }
             let Some(frame) = stack.last_mut() else { continue };
             done = match self.step(frame)? {
-                Step::Below(id) => self.enter(id, &known, &mut stack),
+                Step::Below(id) => self.enter(id, &known, &mut stack)?,
                 Step::Next => None,
                 Step::End => match stack.pop() {
                     Some(frame) => Some(self.leave(frame, &mut known, sink)?),
@@ -128,22 +128,36 @@ impl Rewriter<'_> {
     }
 
     /// Puts a node on the stack, unless it is known what becomes of it.
-    fn enter(&self, id: ChunkId, known: &HashMap<ChunkId, Done>, stack: &mut Vec<Frame>) -> Option<Done> {
+    fn enter(
+        &self,
+        id: ChunkId,
+        known: &HashMap<ChunkId, Done>,
+        stack: &mut Vec<Frame>,
+    ) -> Result<Option<Done>, VaultError> {
         if self.losses.trees.was_seen(&id) {
-            return Some(Done { id, missing: Missing::default(), marks: Marks::default() });
+            return Ok(Some(Done { id, missing: Missing::default(), marks: Marks::default() }));
         }
         if let Some(done) = known.get(&id) {
-            return Some(done.clone());
+            return Ok(Some(done.clone()));
         }
         let lost = self.losses.holds(&prefix_of(&id));
-        let node = || decode_node(&id, &self.chunks.read(&id).ok()?).ok();
-        match if lost { None } else { node() } {
+        let plaintext = if lost { None } else { self.fetch(&id)? };
+        Ok(match plaintext.and_then(|plaintext| decode_node(&id, &plaintext).ok()) {
             Some(node) => {
                 let (missing, marks) = (Missing::default(), Marks::default());
                 stack.push(Frame { id, node, next: 0, changed: false, missing, marks });
                 None
             }
             None => Some(Done { id, missing: Missing { count: 1, first: vec![id] }, marks: Marks::default() }),
+        })
+    }
+
+    /// A chunk, or nothing if it is lost. A store that does not answer has not lost it.
+    fn fetch(&self, id: &ChunkId) -> Result<Option<Vec<u8>>, VaultError> {
+        match self.chunks.read(id) {
+            Ok(plaintext) => Ok(Some(plaintext)),
+            Err(error) if error.is_of_store() => Err(error.into()),
+            Err(_) => Ok(None),
         }
     }
 
@@ -161,7 +175,7 @@ impl Rewriter<'_> {
         if let Some(tree) = entry.tree {
             return Ok(Step::Below(tree));
         }
-        let missing = entry.content.as_ref().map(|content| self.missing_of(content)).unwrap_or_default();
+        let missing = entry.content.as_ref().map(|content| self.missing_of(content)).transpose()?.unwrap_or_default();
         if missing.count > 0 {
             frame.marks.files += 1;
             frame.changed |= missing.mark(entry, self.found);
@@ -187,23 +201,24 @@ impl Rewriter<'_> {
         Ok(done)
     }
 
-    fn missing_of(&self, content: &FileContent) -> Missing {
+    fn missing_of(&self, content: &FileContent) -> Result<Missing, VaultError> {
         let mut missing = Missing::default();
-        self.missing_among(&content.ids, content.list_depth.unwrap_or(0), &mut missing);
-        missing
+        self.missing_among(&content.ids, content.list_depth.unwrap_or(0), &mut missing)?;
+        Ok(missing)
     }
 
-    fn missing_among(&self, ids: &[ChunkId], depth: u8, missing: &mut Missing) {
+    fn missing_among(&self, ids: &[ChunkId], depth: u8, missing: &mut Missing) -> Result<(), VaultError> {
         for id in ids {
             if self.losses.holds(&prefix_of(id)) {
                 missing.add(*id);
             } else if depth > 0 {
-                match self.chunks.read(id).ok().and_then(|bytes| decode_list(id, &bytes).ok()) {
-                    Some(ids) => self.missing_among(&ids, depth - 1, missing),
+                match self.fetch(id)?.and_then(|bytes| decode_list(id, &bytes).ok()) {
+                    Some(ids) => self.missing_among(&ids, depth - 1, missing)?,
                     None => missing.add(*id),
                 }
             }
         }
+        Ok(())
     }
 }
 

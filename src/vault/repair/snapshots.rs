@@ -95,6 +95,8 @@ fn work(
     for root in losses.roots.iter().filter(|root| !root.forgotten) {
         let stands_in = |other: &&Root| !other.forgotten && other.stands_for == Some(root.snapshot);
         let found = match losses.roots.iter().find(stands_in) {
+            // What came back by a later backup, and was brought back, stays.
+            Some(_) if losses.is_empty() || bench.examine(root, &mut 0)?.is_none() => None,
             Some(other) => {
                 let (action, replacement) = (Action::Forget, Some(other.snapshot));
                 Some(DamagedSnapshot { id: root.snapshot, action, marks: Marks::default(), replacement })

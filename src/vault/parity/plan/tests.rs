@@ -70,6 +70,11 @@ fn a_group_with_a_pack_that_is_gone_for_no_reason_is_never_given_up() {
     for complete in [true, false] {
         let plan = planned(&packs(1..12), &[(&all, complete)], &[2], Scope::Everything);
         assert_eq!(plan.replaced, Vec::<usize>::new(), "it may be all there is of the pack");
+        for scope in [Scope::Everything, Scope::Stale] {
+            let plan = planned(&packs(1..24), &[(&all, complete)], &[], scope);
+            assert_eq!(plan.replaced, Vec::<usize>::new(), "however many packs come with it");
+            assert!(plan.new.iter().flat_map(Shape::packs).all(|member| member.pack != id(0)));
+        }
     }
 }
 

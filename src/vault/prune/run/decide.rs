@@ -41,8 +41,7 @@ impl Prune<'_> {
                 live = live.and(&self.walk(&index, &look)?)?;
             }
             let census = Census::take(&index, &look.journal)?;
-            let mut due = doom::due(&look, &census, self.options.grace, self.now());
-            due.going.retain(|number| census.pack(*number).is_some_and(|pack| !self.held.has(&pack.id)));
+            let due = doom::due(&look, &census, &self.held, self.options.grace, self.now());
             let copies = Copies {
                 repository: self.repository,
                 index: &index,
@@ -86,7 +85,8 @@ impl Prune<'_> {
 
     /// Takes marks back, but not those of damaged packs.
     fn take_back<'p>(&mut self, needed: impl Iterator<Item = &'p Pack>, index: &Index) -> Result<(), VaultError> {
-        let mut needed: Vec<Pack> = needed.copied().collect();
+        // That census was not weighed; whatever of them is needed is missed if it cannot be read.
+        let mut needed: Vec<Pack> = needed.map(|pack| Pack { used: 1, ..*pack }).collect();
         self.held.take(self.repository, index, &needed, self.context)?;
         needed.retain(|pack| !self.held.has(&pack.id));
         self.report.unmarked += doom::tally(&needed);

@@ -17,7 +17,7 @@ impl Prune<'_> {
         self.report.deleted = self.doomed(&look.journal)?;
         let now = self.now();
         let census = census.after(plan, Since { number: look.journal.head + 1, time: now });
-        let due = doom::due(look, &census, self.options.grace, now);
+        let due = doom::due(look, &census, &self.held, self.options.grace, now);
         let going = due.going.iter().filter_map(|number| census.pack(*number));
         self.report.deleted += doom::tally(going.filter(|pack| pack.used == 0 || plan.repack.contains(&pack.number)));
         self.report.marked += self.report.repacked;
