@@ -241,7 +241,9 @@ fn an_interrupted_restore_ends_at_once_and_nothing_is_changed() {
     let mut command = desk.command(&["restore", "latest", "--database-map", "d=target"]);
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let is_at_work = || server.sql("postgres", "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'");
+    let since = Instant::now();
     while is_at_work() == "0" {
+        assert!(since.elapsed() < Duration::from_secs(60), "the restore never came to work");
         std::thread::sleep(Duration::from_millis(50));
     }
     let (psql, begun) = (child_of(child.id(), "psql"), Instant::now());
