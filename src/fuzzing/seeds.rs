@@ -143,6 +143,7 @@ fn manifest() -> Manifest {
         databases: None,
         repaired: None,
         origin: None,
+        seen: None,
     }
 }
 

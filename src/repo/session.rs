@@ -101,6 +101,18 @@ pub struct Session<'a> {
     leases: AtomicU32,
 }
 
+/// What a session may make of its parent (`docs/protocol.md`, W7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// There is none, or it was forgotten: nothing of it may be relied on.
+    None,
+    /// It is committed and shown, but something was lost since its own session read the journal: each chunk has to be
+    /// looked up.
+    Doubtful,
+    /// Unchanged directories may be taken over without looking their chunks up.
+    Whole,
+}
+
 impl<'a> Session<'a> {
     /// Announces a writer, then reads the journal, then says how far it was read. Only after that may the index
     /// be loaded, with what [`journal`](Self::journal) says left out.
@@ -148,17 +160,19 @@ impl<'a> Session<'a> {
         &self.journal
     }
 
-    /// Whether the parent is committed and was neither forgotten nor purged when the session began. Only then an
-    /// unchanged directory may be taken over without looking its chunks up.
-    pub fn parent_stands(&self) -> Result<bool, RepoError> {
-        let Some(parent) = self.parent else { return Ok(false) };
+    /// What the parent was worth when the session began.
+    pub fn standing(&self) -> Result<Standing, RepoError> {
+        let Some(parent) = self.parent else { return Ok(Standing::None) };
         if self.journal.is_forgotten(&parent) || self.journal.is_void(&parent) {
-            return Ok(false);
+            return Ok(Standing::None);
         }
         let name = ObjectName::of(ObjectKind::Snapshot, parent);
         match read_record(self.repository, &name) {
-            Ok(record) => Ok(matches!(record, SnapshotRecord::Committed(_))),
-            Err(RepoError::Storage(StorageError::NotFound { .. })) => Ok(false),
+            Ok(SnapshotRecord::Committed(manifest)) if self.journal.is_whole_at(manifest.seen) => Ok(Standing::Whole),
+            Ok(SnapshotRecord::Committed(_)) => Ok(Standing::Doubtful),
+            Ok(SnapshotRecord::Aborted(_)) | Err(RepoError::Storage(StorageError::NotFound { .. })) => {
+                Ok(Standing::None)
+            }
             Err(fault) => Err(fault),
         }
     }

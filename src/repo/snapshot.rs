@@ -180,6 +180,9 @@ pub struct Manifest {
     /// The snapshot it is a copy of; `None` for one that was made here.
     #[n(21)]
     pub origin: Option<Origin>,
+    /// The journal entry up to which its session had read when it began: all it refers to was there by that.
+    #[n(22)]
+    pub seen: Option<u64>,
 }
 
 /// A snapshot made by a repair, in place of another.

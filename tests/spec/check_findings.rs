@@ -1,7 +1,10 @@
 //! Every kind of damage gives exactly the finding that names it.
 
+use std::sync::Arc;
+
 use dssvault::base::object::{ObjectKind, ObjectName};
 use dssvault::storage::Storage;
+use dssvault::storage::testing::{Call, Watched};
 use dssvault::vault::check::ReadData;
 
 use crate::check_fixture::{Vault, lines, noise};
@@ -214,6 +217,21 @@ fn without_a_key_truncated_and_empty_objects_are_findings() {
         lines(&vault.storage_only()),
         [format!("! {slot}: it is too short"), format!("! {pack}: its bytes are not those it is named by")]
     );
+}
+
+#[test]
+fn without_a_key_what_is_deleted_while_it_is_read_is_no_damage() {
+    let vault = vault();
+    let store = vault.store.clone();
+    let deletes = move || {
+        for kind in [ObjectKind::Pack, ObjectKind::Index, ObjectKind::Session] {
+            store.contents().keys().filter(|name| name.kind() == kind).for_each(|name| store.delete(name).unwrap());
+        }
+    };
+    let pruned: Arc<dyn Storage> = Arc::new(Watched::once(Arc::new(vault.store.clone()), Call::reads_pack, deletes));
+    let report = dssvault::vault::check::storage_only(&pruned, vault.context()).unwrap();
+    assert_eq!(lines(&report), [""; 0]);
+    assert_eq!(vault.names(ObjectKind::Pack), []);
 }
 
 #[test]

@@ -7,11 +7,11 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use dssvault::base::id::PackId;
-use dssvault::base::object::{ObjectKind, ObjectName};
+use dssvault::base::object::ObjectKind;
 use dssvault::repo::index::Index;
 use dssvault::repo::secrets::{Content, IdOwner};
-use dssvault::storage::testing::MemoryStore;
-use dssvault::storage::{ObjectEntry, Staged, Storage, StorageError};
+use dssvault::storage::testing::{Call, MemoryStore, Watched};
+use dssvault::storage::{Storage, StorageError};
 use dssvault::vault::backup::{self, BackupOptions, Source, Steward, StreamKind, StreamSink};
 use dssvault::vault::browse::{self, Filter};
 use dssvault::vault::copy::CopyOptions;
@@ -385,51 +385,27 @@ fn the_source_is_only_read_and_is_never_the_target() {
     assert!(error.to_string().contains("the same repository"), "{error}");
 }
 
-/// A store from which the next pack that is asked for has just been moved away.
-struct Flickering {
-    inner: Arc<dyn Storage>,
-    left: AtomicUsize,
-}
-
-impl Storage for Flickering {
-    fn stage(&self) -> Result<Box<dyn Staged>, StorageError> {
-        self.inner.stage()
-    }
-
-    fn get(&self, name: &ObjectName, limit: u64) -> Result<Vec<u8>, StorageError> {
-        self.inner.get(name, limit)
-    }
-
-    fn get_range(&self, name: &ObjectName, offset: u64, length: usize) -> Result<Vec<u8>, StorageError> {
-        let strikes = |left: usize| left.checked_sub(1);
-        if name.kind() == ObjectKind::Pack && self.left.fetch_update(SeqCst, SeqCst, strikes).is_ok() {
-            return Err(StorageError::NotFound { name: name.clone(), location: self.location() });
-        }
-        self.inner.get_range(name, offset, length)
-    }
-
-    fn list(&self, kind: ObjectKind) -> Result<Vec<ObjectEntry>, StorageError> {
-        self.inner.list(kind)
-    }
-
-    fn delete(&self, name: &ObjectName) -> Result<(), StorageError> {
-        self.inner.delete(name)
-    }
-
-    fn location(&self) -> String {
-        self.inner.location()
-    }
-}
-
 #[test]
 fn what_was_moved_to_another_pack_meanwhile_is_looked_for_again() {
     let office = Office::new(Kinship::Alike);
     furnish(&office);
     office.back_up();
     let all = CopyOptions::default();
-    let flickering = |left| Arc::new(Flickering { inner: shared(&office.home), left: AtomicUsize::new(left) });
+    // The next packs that are asked for have just been moved away.
+    let flickering = |left| {
+        let left = AtomicUsize::new(left);
+        Watched::new(shared(&office.home), move |call| match call {
+            Call::GetRange { name, .. } if call.reads_pack() => {
+                match left.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)) {
+                    Ok(_) => Err(StorageError::NotFound { name: name.clone(), location: "memory".to_owned() }),
+                    Err(_) => Ok(()),
+                }
+            }
+            _ => Ok(()),
+        })
+    };
     let copied = |left, store: &MemoryStore| {
-        let source = flickering(left) as Arc<dyn Storage>;
+        let source: Arc<dyn Storage> = Arc::new(flickering(left));
         office.copy_between(&source, &shared(store), &office.away_folders, &all).unwrap()
     };
     assert_eq!(copied(1, &office.away).copied.len(), 1);

@@ -1,12 +1,12 @@
 //! One writer's life: announce, read the journal, lease, commit or give up.
 
-use dssvault::base::id::{ChunkId, NodeId, SessionId, SnapshotId, StoredHash};
+use dssvault::base::id::{ChunkId, NodeId, PackId, SessionId, SnapshotId, StoredHash};
 use dssvault::base::object::{ObjectKind, ObjectName};
 use dssvault::base::random::array;
 use dssvault::repo::crypt::Sealer;
 use dssvault::repo::journal::{Entry, Objects};
 use dssvault::repo::session::{
-    Abandoned, LINKS_MAX, Lease, Session, SessionRecord, SessionStart, SnapshotLink, parse_name, read_record,
+    Abandoned, LINKS_MAX, Lease, Session, SessionRecord, SessionStart, SnapshotLink, Standing, parse_name, read_record,
 };
 use dssvault::repo::snapshot::{Consistency, Counts, Exclusions, Manifest, SnapshotRecord};
 use dssvault::repo::{RepoError, Repository};
@@ -54,6 +54,7 @@ pub fn manifest(session: SessionId) -> Manifest {
         databases: None,
         repaired: None,
         origin: None,
+        seen: None,
     }
 }
 
@@ -81,7 +82,7 @@ fn a_lease_never_claims_more_than_was_read_before_the_index() {
     let (store, repository) = repository();
     let sealer = sealer(&repository);
     let session = Session::begin(&repository, &sealer, start(None)).unwrap();
-    let pack = dssvault::base::id::PackId::from_bytes([1; 32]);
+    let pack = PackId::from_bytes([1; 32]);
     let mut mark = Some(Entry::Mark(Objects::packs([pack])));
     repository.journal().append(&repository.secrets, &Noon, |_| Ok(mark.take())).unwrap();
     session.renew().unwrap();
@@ -140,19 +141,43 @@ fn an_ended_session_cannot_commit_and_a_committed_one_cannot_be_ended() {
 #[test]
 fn a_parent_stands_only_while_committed_and_not_forgotten() {
     let (_, repository) = repository();
-    let stands = |parent| {
-        let sealer = sealer(&repository);
-        Session::begin(&repository, &sealer, start(parent)).unwrap().parent_stands().unwrap()
-    };
     let sealer = sealer(&repository);
     let session = Session::begin(&repository, &sealer, start(None)).unwrap();
-    assert!(!stands(None));
-    assert!(!stands(Some(session.snapshot())), "not committed yet");
+    assert_eq!(standing(&repository, None), Standing::None);
+    assert_eq!(standing(&repository, Some(session.snapshot())), Standing::None, "not committed yet");
     let id = session.commit(manifest(session.id()), &[]).unwrap();
-    assert!(stands(Some(id)));
-    let mut forget = Some(Entry::Forget(vec![id]));
-    repository.journal().append(&repository.secrets, &Noon, |_| Ok(forget.take())).unwrap();
-    assert!(!stands(Some(id)));
+    assert_eq!(standing(&repository, Some(id)), Standing::Whole);
+    append(&repository, Entry::Forget(vec![id]));
+    assert_eq!(standing(&repository, Some(id)), Standing::None);
+}
+
+#[test]
+fn a_parent_whose_session_had_not_read_of_a_loss_is_doubtful() {
+    let (_, repository) = repository();
+    let commit = |session: &Session<'_>| {
+        let manifest = Manifest { seen: Some(session.journal().head), ..manifest(session.id()) };
+        session.commit(manifest, &[]).unwrap()
+    };
+    let begin = |sealer| Session::begin(&repository, sealer, start(None)).unwrap();
+    let sealers = [sealer(&repository), sealer(&repository), sealer(&repository)];
+    let before = commit(&begin(&sealers[0]));
+    let meanwhile = begin(&sealers[1]);
+    append(&repository, Entry::Lost(vec![PackId::from_bytes([1; 32])]));
+    let meanwhile = commit(&meanwhile);
+    let after = commit(&begin(&sealers[2]));
+    assert_eq!(standing(&repository, Some(before)), Standing::Doubtful);
+    assert_eq!(standing(&repository, Some(meanwhile)), Standing::Doubtful);
+    assert_eq!(standing(&repository, Some(after)), Standing::Whole);
+}
+
+fn standing(repository: &Repository, parent: Option<SnapshotId>) -> Standing {
+    let sealer = sealer(repository);
+    Session::begin(repository, &sealer, start(parent)).unwrap().standing().unwrap()
+}
+
+fn append(repository: &Repository, entry: Entry) {
+    let mut entry = Some(entry);
+    repository.journal().append(&repository.secrets, &Noon, |_| Ok(entry.take())).unwrap();
 }
 
 #[test]

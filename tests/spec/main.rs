@@ -46,6 +46,7 @@ mod volume;
 mod zpool;
 
 mod attended;
+mod backup_heals;
 mod browse_dump;
 mod browse_select;
 mod cache_loss;
@@ -67,6 +68,7 @@ mod cli_usage;
 mod concurrent;
 mod copy_crash;
 mod copy_fixture;
+mod copy_heals;
 mod copy_verb;
 mod crash_kill;
 mod crash_storage;

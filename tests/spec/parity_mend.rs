@@ -250,6 +250,9 @@ fn harm() -> impl Strategy<Value = Harm> {
 
 fn inflict(shelf: &Shelf, harm: &Harm) {
     let contents = shelf.store.contents();
+    if contents.is_empty() {
+        return; // every object is lost already
+    }
     let chosen = |index: &prop::sample::Index| contents.iter().nth(index.index(contents.len())).unwrap();
     match harm {
         Harm::Flip(object, at) => match chosen(object) {

@@ -1,7 +1,7 @@
 //! Whoever reads packs reads mended ones as well: restore, dump, check, and a backup that looks for what it knows.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use dssvault::base::clock::SystemClock;
 use dssvault::base::id::PackId;
@@ -9,8 +9,8 @@ use dssvault::base::object::{ObjectKind, ObjectName};
 use dssvault::base::progress::Silent;
 use dssvault::repo::journal::{Entry, Objects};
 use dssvault::repo::pack::copies;
-use dssvault::storage::testing::{Fault, Faulty, MemoryStore};
-use dssvault::storage::{ObjectEntry, Staged, Storage, StorageError};
+use dssvault::storage::Storage;
+use dssvault::storage::testing::{Call, Fault, Faulty, MemoryStore, Watched};
 use dssvault::vault::browse::{self, Filter};
 use dssvault::vault::check::{self, CheckReport, Mending};
 use dssvault::vault::context::Folders;
@@ -266,41 +266,6 @@ fn where_the_journal_cannot_be_read_what_is_missing_comes_back_and_the_doubt_is_
     assert!(!report.is_clean(), "the journal itself is damaged still");
 }
 
-/// A store in which something happens at the moment when the first object is begun.
-struct Meddled {
-    inner: MemoryStore,
-    then: Mutex<Option<Box<dyn FnOnce() + Send>>>,
-}
-
-impl Storage for Meddled {
-    fn stage(&self) -> Result<Box<dyn Staged>, StorageError> {
-        if let Some(then) = self.then.lock().unwrap().take() {
-            then();
-        }
-        self.inner.stage()
-    }
-
-    fn get(&self, name: &ObjectName, limit: u64) -> Result<Vec<u8>, StorageError> {
-        self.inner.get(name, limit)
-    }
-
-    fn get_range(&self, name: &ObjectName, offset: u64, length: usize) -> Result<Vec<u8>, StorageError> {
-        self.inner.get_range(name, offset, length)
-    }
-
-    fn list(&self, kind: ObjectKind) -> Result<Vec<ObjectEntry>, StorageError> {
-        self.inner.list(kind)
-    }
-
-    fn delete(&self, name: &ObjectName) -> Result<(), StorageError> {
-        self.inner.delete(name)
-    }
-
-    fn location(&self) -> String {
-        self.inner.location()
-    }
-}
-
 #[test]
 fn a_pack_that_is_deleted_while_it_is_mended_or_protected_does_not_come_back() {
     for mends in [true, false] {
@@ -319,8 +284,7 @@ fn a_pack_that_is_deleted_while_it_is_mended_or_protected_does_not_come_back() {
             }
             copies::delete(&store, gone).unwrap();
         };
-        let then: Mutex<Option<Box<dyn FnOnce() + Send>>> = Mutex::new(Some(Box::new(deletes)));
-        let meddled: Arc<dyn Storage> = Arc::new(Meddled { inner: scene.store.clone(), then });
+        let meddled: Arc<dyn Storage> = Arc::new(Watched::once(scene.storage(), |call| *call == Call::Stage, deletes));
         if mends {
             let report = check::storage_only_mending(&meddled, Mending::Do, scene.context()).unwrap();
             assert_eq!(report.repair.unwrap().mended, []);

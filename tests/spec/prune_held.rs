@@ -60,7 +60,7 @@ fn a_prune_leaves_the_mark_so_that_the_next_backup_heals() {
         assert!(report.problems.iter().any(|(name, _)| name.contains(&pack.to_string())), "{report:?}");
         assert!(is_marked(&vault, pack) && packs(&vault).contains(&pack));
     }
-    back_up_all(&vault);
+    vault.backup();
     assert_eq!(affected(&vault), 0, "every snapshot is whole again");
     let report = prune(&vault, &at_once());
     assert_eq!((report.held.count, report.problems.len()), (0, 0), "{report:?}");
@@ -80,7 +80,7 @@ fn what_a_repair_marked_as_lost_is_no_problem_and_heals_all_the_same() {
     assert_eq!((report.purged.len(), report.held.count), (1, 1), "{report:?}");
     assert_eq!(report.problems, []);
     assert!(is_marked(&vault, pack) && packs(&vault).contains(&pack));
-    back_up_all(&vault);
+    vault.backup();
     let healed = restorable(&vault.open(), &snapshot_ids(&vault), vault.context());
     assert_eq!(healed.len(), 2 * 5, "all files of both snapshots");
     assert_eq!(prune(&vault, &at_once()).held.count, 0);
@@ -118,7 +118,7 @@ fn a_pack_that_was_cut_short_stops_no_prune() {
             assert!(is_marked(&vault, pack));
         }
     }
-    back_up_all(&vault);
+    vault.backup();
     assert_eq!(affected(&vault), 0, "every snapshot is whole again");
     prune(&vault, &at_once());
 }
@@ -156,7 +156,7 @@ fn a_damaged_copy_does_not_hide_a_whole_one() {
 #[test]
 fn a_whole_pack_that_was_marked_by_mistake_is_taken_back() {
     let (vault, pack) = repaired();
-    back_up_all(&vault);
+    vault.backup();
     prune(&vault, &at_once());
     assert!(!packs(&vault).contains(&pack));
     let repository = vault.open();
@@ -170,7 +170,7 @@ fn a_whole_pack_that_was_marked_by_mistake_is_taken_back() {
 #[test]
 fn an_index_that_is_gone_is_told_and_nothing_is_deleted() {
     let (vault, _) = repaired();
-    back_up_all(&vault);
+    vault.backup();
     prune(&vault, &at_once());
     vault.names(ObjectKind::Index).iter().for_each(|name| vault.store.delete(name).unwrap());
     forget_cache(&vault);

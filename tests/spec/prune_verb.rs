@@ -9,10 +9,10 @@ use dssvault::base::id::{NodeId, PackId, SnapshotId};
 use dssvault::base::object::{ObjectKind, ObjectName};
 use dssvault::repo::RepoError;
 use dssvault::repo::journal::{Entry, Objects, State};
-use dssvault::repo::session::{Abandoned, Session, SessionStart};
+use dssvault::repo::session::{Abandoned, Session, SessionStart, Standing};
 use dssvault::repo::snapshot::{self, SnapshotRecord};
 use dssvault::storage::Storage;
-use dssvault::storage::testing::MemoryStore;
+use dssvault::storage::testing::{Call, MemoryStore, Watched};
 use dssvault::vault::prune::{PruneOptions, PruneReport, Unused};
 use dssvault::vault::{VaultError, sealer};
 
@@ -190,7 +190,7 @@ fn the_parent_of_a_running_backup_stays_though_it_is_purged() {
     let sealer = sealer::begin(&repository).unwrap();
     scene.append(Entry::Purge(vec![first]));
     let session = begin(&repository, &sealer, Some(first));
-    assert!(!session.parent_stands().unwrap(), "new backups do not build upon it");
+    assert_eq!(session.standing().unwrap(), Standing::None, "new backups do not build upon it");
     let report = scene.prune(&patient());
     assert_eq!((report.marked.count, report.snapshots), (0, 2));
     assert!(scene.names(ObjectKind::Snapshot).contains(&snapshot::name(&first)));
@@ -349,43 +349,6 @@ fn small_packs_of_many_backups_are_gathered() {
     assert_eq!((again.marked.count, again.segments_merged), (0, 0), "nothing is done twice");
 }
 
-/// A store in which something happens the first time a pack is read.
-struct Meanwhile {
-    inner: MemoryStore,
-    hook: std::sync::Mutex<Option<Box<dyn FnOnce() + Send>>>,
-}
-
-impl Storage for Meanwhile {
-    fn stage(&self) -> Result<Box<dyn dssvault::storage::Staged>, dssvault::storage::StorageError> {
-        self.inner.stage()
-    }
-
-    fn get(&self, name: &ObjectName, limit: u64) -> Result<Vec<u8>, dssvault::storage::StorageError> {
-        self.inner.get(name, limit)
-    }
-
-    fn get_range(&self, name: &ObjectName, at: u64, length: usize) -> Result<Vec<u8>, dssvault::storage::StorageError> {
-        if name.kind() == ObjectKind::Pack
-            && let Some(hook) = self.hook.lock().unwrap().take()
-        {
-            hook();
-        }
-        self.inner.get_range(name, at, length)
-    }
-
-    fn list(&self, kind: ObjectKind) -> Result<Vec<dssvault::storage::ObjectEntry>, dssvault::storage::StorageError> {
-        self.inner.list(kind)
-    }
-
-    fn delete(&self, name: &ObjectName) -> Result<(), dssvault::storage::StorageError> {
-        self.inner.delete(name)
-    }
-
-    fn location(&self) -> String {
-        self.inner.location()
-    }
-}
-
 #[test]
 fn a_restore_goes_on_with_the_packs_that_a_prune_wrote_meanwhile() {
     let scene = Arc::new(Scene::with_waste().0);
@@ -398,8 +361,7 @@ fn a_restore_goes_on_with_the_packs_that_a_prune_wrote_meanwhile() {
             assert!(report.repacked.count > 0 && report.deleted.count > 0, "{report:?}");
         }
     };
-    let hook = std::sync::Mutex::new(Some(Box::new(pruned) as Box<dyn FnOnce() + Send>));
-    let store: Arc<dyn Storage> = Arc::new(Meanwhile { inner: scene.memory.clone(), hook });
+    let store: Arc<dyn Storage> = Arc::new(Watched::once(Arc::clone(&scene.store), Call::reads_pack, pruned));
     let misses = scene.machine.misses(&store, &scene.machine.folders, &second.1, &scene.machine.source());
     assert_eq!(misses, Vec::<String>::new());
 }

@@ -60,8 +60,7 @@ fn a_backup_stores_again_what_was_only_in_marked_packs() {
     let vault = one_bad_block();
     assert!(!vault.check(ReadData::All).is_clean());
     repair_packs(&vault).unwrap();
-    // Unchanged files are taken from the parent without a look, unless it is forgotten: read everything.
-    vault.backup_with(&dssvault::vault::backup::BackupOptions { force: true, ..Default::default() });
+    vault.backup();
     let report = vault.check(ReadData::All);
     let affected = report.findings.iter().any(|finding| finding.kind == Kind::FileAffected);
     assert!(!affected, "{:#?}", report.findings);
@@ -85,7 +84,7 @@ fn a_missing_pack_is_marked_so_that_backups_store_its_chunks_again() {
     let repair = repair_packs(&vault).unwrap();
     assert_eq!((repair.plan.missing.len(), repair.marked), (1, 1));
     vault.write("b/two", &noise(2, 90_000));
-    vault.backup_with(&dssvault::vault::backup::BackupOptions { force: true, ..Default::default() });
+    vault.backup();
     let healed = restorable(&vault.open(), &snapshot_ids(&vault), vault.context());
     assert!(whole.iter().all(|(path, bytes)| healed.get(path) == Some(bytes)), "the chunks are back");
 }

@@ -136,5 +136,6 @@ pub fn manifest(session: &Session<'_>, now: Timestamp, node: NodeId, root: Chunk
         databases: None,
         repaired: None,
         origin: None,
+        seen: None,
     }
 }

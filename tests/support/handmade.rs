@@ -137,5 +137,6 @@ fn manifest(root: ChunkId) -> Manifest {
         databases: None,
         repaired: None,
         origin: None,
+        seen: None,
     }
 }

@@ -317,6 +317,7 @@ impl<'a> Run<'a> {
             databases: None,
             repaired: None,
             origin: None,
+            seen: None,
         }
     }
 }

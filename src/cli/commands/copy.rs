@@ -18,7 +18,9 @@ Examples:
   dssvault -r /srv/vault copy --to /mnt/offsite --to-password-file /root/offsite.pw
       every snapshot that is not there yet
   dssvault -r /srv/vault copy --to /mnt/offsite latest --node design-prod
-  dssvault -r /srv/vault copy --to /mnt/offsite --tag monthly --dry-run";
+  dssvault -r /srv/vault copy --to /mnt/offsite --tag monthly --dry-run
+  dssvault -r /srv/vault copy --to /mnt/offsite --force
+      after `repair packs` of the other one: brings what it has lost";
 
 /// Copy snapshots into a second repository.
 ///
@@ -40,6 +42,9 @@ pub struct Args {
     /// Store nothing; tell which snapshots would be copied
     #[arg(long, short = 'n')]
     dry_run: bool,
+    /// Go through snapshots that are there already, too, and store again what the other repository has lost of them
+    #[arg(long)]
+    force: bool,
     #[command(flatten)]
     password: ToArgs,
     #[command(flatten)]
@@ -52,7 +57,7 @@ pub fn run(args: Args, session: &Session) -> Result<Outcome, CliError> {
     let target = args.password.open(args.to, session)?;
     let reporter = session.reporter();
     let snapshots = args.named.into_iter().chain(args.snapshots).collect();
-    let options = CopyOptions { snapshots, filter: args.filter.filter(), dry_run: args.dry_run };
+    let options = CopyOptions { snapshots, filter: args.filter.filter(), dry_run: args.dry_run, force: args.force };
     let ends = [&source, &target]
         .map(|end| End { repository: &end.repository, context: end.context(&reporter, &session.cancel) });
     let output = session.output;

@@ -123,14 +123,18 @@ impl View for CopyView {
         let mut text = String::new();
         if !self.copied.is_empty() {
             text.push_str(&self.table());
-            if !self.dry_run {
-                text.push_str(&self.travelled());
-            }
+        }
+        let refilled = self.present.iter().filter(|present| present.refilled.is_some()).count();
+        if (!self.copied.is_empty() && !self.dry_run) || refilled > 0 {
+            text.push_str(&self.travelled());
         }
         let number = |count: usize| counted(count as u64, "snapshot", "snapshots");
         let (copied, present) = (number(self.copied.len()), text::count(self.present.len() as u64));
         let verb = if self.dry_run { "would copy" } else { "copied" };
         text.push_str(&format!("{verb} {copied}; {present} were there already\n"));
+        if refilled > 0 {
+            text.push_str(&format!("went through {} of these for what had been lost there\n", number(refilled)));
+        }
         let forgotten = self.present.iter().filter(|present| present.forgotten).count();
         if forgotten > 0 {
             text.push_str(&format!(
@@ -176,7 +180,7 @@ mod tests {
             dry_run: false,
             likeness: Likeness { names: true, cuts: true },
             copied: vec![copied],
-            present: vec![Present { source: id(1), snapshot: id(2), forgotten: false }],
+            present: vec![Present { source: id(1), snapshot: id(2), forgotten: false, refilled: None }],
             failed: vec![Failed {
                 object: "snapshots/cc".to_owned(),
                 path: Some("/a\x1bb".to_owned()),

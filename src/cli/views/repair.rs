@@ -65,7 +65,10 @@ impl View for IndexView {
             text.push_str(&format!("kept        {object}: {}\n", text::printable(cause.as_bytes())));
         }
         if self.listed.is_empty() && self.replaced.is_empty() {
-            text.push_str("nothing to do: readable segments list every pack\n");
+            text.push_str(match self.unreadable.is_empty() {
+                true => "nothing to do: readable segments list every pack\n",
+                false => "nothing else to do: readable segments list all other packs\n",
+            });
             return text;
         }
         let packs = counted(self.listed.len() as u64, "pack", "packs");
@@ -114,9 +117,7 @@ impl View for PacksView {
             ));
         }
         for pack in &plan.missing {
-            text.push_str(&format!(
-                "MISSING  packs/{pack}: `backup --force` stores its chunks again where they still are\n"
-            ));
+            text.push_str(&format!("MISSING  packs/{pack}: backups store its chunks again where they still are\n"));
         }
         if plan.is_empty() {
             text.push_str(&match plan.done {
@@ -138,7 +139,9 @@ impl View for PacksView {
         });
         let lost = plan.damaged.iter().any(|pack| pack.chunks.lost > 0) || !plan.missing.is_empty();
         if lost {
-            text.push_str("next: `dssvault backup --force` of what is still there, then `dssvault repair snapshots`\n");
+            text.push_str(
+                "next: back up every node, which stores again what is still there; then `dssvault repair snapshots`\n",
+            );
         }
         text
     }

@@ -244,6 +244,7 @@ pub(in crate::cli) mod tests {
             databases: None,
             repaired: None,
             origin: None,
+            seen: None,
         }
     }
 

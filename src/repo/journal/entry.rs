@@ -132,6 +132,10 @@ pub enum Entry {
     /// This writer's key no longer counts.
     #[n(13)]
     Revoke(#[n(0)] WriterId, #[n(1)] Revocation),
+    /// These packs are damaged or gone, and may have had what nothing else has: they are marked, and no snapshot whose
+    /// session had not read this is taken for whole by those that build upon it.
+    #[n(14)]
+    Lost(#[n(0)] Vec<PackId>),
 }
 
 impl Entry {
@@ -152,6 +156,7 @@ impl Entry {
             Self::Close(..) => "close",
             Self::Verified(..) => "verified",
             Self::Revoke(..) => "revoke",
+            Self::Lost(_) => "lost",
         }
     }
 }

@@ -104,6 +104,10 @@ pub struct Facts {
     /// it knows again (`docs/protocol.md`, I2).
     #[n(9)]
     pub last_swept: Option<u64>,
+    /// The number of the last entry that says packs are lost: snapshots whose sessions had not read it may lack
+    /// something (`docs/protocol.md`, W7).
+    #[n(10)]
+    pub last_lost: Option<u64>,
 }
 
 impl Facts {
@@ -115,6 +119,18 @@ impl Facts {
     /// Whether new snapshots must not rely on a pack, because it is marked or doomed.
     pub fn is_marked(&self, pack: &PackId) -> bool {
         self.packs.marked.contains_key(pack) || self.is_doomed(pack)
+    }
+
+    /// Whether a pack is marked, and every snapshot that may have relied on it is known to be one that may lack
+    /// something.
+    pub fn is_lost(&self, pack: &PackId) -> bool {
+        let marked = self.packs.marked.get(pack);
+        marked.is_some_and(|since| self.last_lost.is_some_and(|lost| since.number <= lost))
+    }
+
+    /// Whether a snapshot whose session had read the journal up to this entry has all that is not lost since.
+    pub fn is_whole_at(&self, seen: Option<u64>) -> bool {
+        seen >= self.last_lost
     }
 
     /// Whether an index segment does not exist for any loader.
@@ -201,6 +217,10 @@ impl Facts {
             Entry::Close(session, closed) => {
                 self.closed.entry(*session).or_insert(*closed);
             }
+            Entry::Lost(packs) => {
+                self.packs.mark(packs, since);
+                self.last_lost = Some(since.number);
+            }
             Entry::Verified(packs, by) => self.verified.note(since, *by, packs),
             Entry::Revoke(writer, revocation) => {
                 self.revoked.entry(*writer).or_insert_with(|| revocation.clone());
@@ -222,6 +242,10 @@ impl Facts {
                     && objects.segments.iter().all(|id| !self.segments.doomed.contains_key(id)),
                 "an object is doomed already",
             ),
+            Entry::Lost(packs) => {
+                let free = |id| !self.packs.doomed.contains_key(id);
+                all(!packs.is_empty() && packs.iter().all(free), "it names no pack, or one that is doomed already")
+            }
             Entry::Unmark(objects) | Entry::Doom(objects) => all(
                 objects.packs.iter().all(|id| self.packs.marked.contains_key(id))
                     && objects.segments.iter().all(|id| self.segments.marked.contains_key(id)),

@@ -24,6 +24,7 @@ fn entry() -> impl Strategy<Value = Entry> {
     let revocation = Revocation { epoch: 1, objects: Objects::default(), snapshots: Vec::new() };
     prop_oneof![
         objects().prop_map(Entry::Mark),
+        packs().prop_map(Entry::Lost),
         objects().prop_map(Entry::Unmark),
         objects().prop_map(Entry::Doom),
         objects().prop_map(Entry::Swept),

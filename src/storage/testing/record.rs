@@ -48,6 +48,11 @@ impl Call {
         }
     }
 
+    /// Whether bytes of a pack are asked for.
+    pub fn reads_pack(&self) -> bool {
+        matches!(self, Self::GetRange { name, .. } | Self::Get(name) if name.kind() == ObjectKind::Pack)
+    }
+
     /// Whether the call can change what is stored.
     pub fn is_change(&self) -> bool {
         matches!(self, Self::Stage | Self::Write { .. } | Self::Publish { .. } | Self::Delete(_))

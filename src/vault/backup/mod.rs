@@ -21,6 +21,7 @@ mod source;
 mod state;
 mod steward;
 pub(in crate::vault) mod store;
+mod stored;
 mod stream;
 mod walk;
 

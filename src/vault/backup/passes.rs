@@ -20,6 +20,7 @@ use crate::vault::backup::run::Job;
 use crate::vault::backup::state::{StateReader, StateWriter};
 use crate::vault::backup::steward::Steward;
 use crate::vault::backup::store::{ChunkStore, TreeChunks};
+use crate::vault::backup::stored::Stored;
 use crate::vault::backup::stream;
 
 /// What goes into the manifest from the work itself.
@@ -118,7 +119,8 @@ impl Passes<'_, '_> {
             }
             None => Vec::new(),
         };
-        let plan = Plan { root, lister: &lister, state, trusted, next_state, problems, grafts };
+        let doubt = (!trusted).then(|| Stored::new(self.job.repository, self.index, self.store));
+        let plan = Plan { root, lister: &lister, state, doubt, next_state, problems, grafts };
         pipeline::walk(plan, reading, &*self.job.repository.seams.clock)
     }
 

@@ -20,6 +20,7 @@ use crate::vault::backup::problems::ProblemLog;
 use crate::vault::backup::roots::Root;
 use crate::vault::backup::state::{StateReader, StateWriter};
 use crate::vault::backup::store::{ChunkStore, Filler, Lane, TreeChunks};
+use crate::vault::backup::stored::Stored;
 use crate::vault::backup::walk::Walk;
 use crate::vault::{Context, VaultError};
 
@@ -34,10 +35,10 @@ pub struct Plan<'a> {
     pub root: Root,
     /// Lists directories.
     pub lister: &'a Lister,
-    /// The last state, and whether it may be believed.
+    /// The last state.
     pub state: Option<StateReader>,
-    /// See [`Walk::trusted`].
-    pub trusted: bool,
+    /// See [`Walk::doubt`].
+    pub doubt: Option<Stored<'a>>,
     /// Takes the new state.
     pub next_state: Option<StateWriter>,
     /// Takes problems.
@@ -133,8 +134,7 @@ pub fn walk(
             let mut walk = Walk {
                 lister: plan.lister,
                 state: plan.state,
-                trusted: plan.trusted,
-                store: Some(reading.store),
+                doubt: plan.doubt,
                 batcher: Some(Batcher::new(permits, order_in, &dispatch)),
                 jobs: jobs_in,
                 problems: plan.problems,
@@ -196,8 +196,7 @@ pub fn dry_walk(plan: Plan<'_>, context: Context<'_>) -> Result<(Counts, (u64, u
         let mut walk = Walk {
             lister: plan.lister,
             state: plan.state,
-            trusted: true,
-            store: None,
+            doubt: None,
             batcher: None,
             jobs,
             problems: plan.problems,

@@ -18,7 +18,7 @@ use crate::repo::Repository;
 use crate::repo::crypt::Sealer;
 use crate::repo::index::unlisted::list_unlisted_packs;
 use crate::repo::index::{Index, IndexOptions, Verdicts};
-use crate::repo::session::{Abandoned, Session, SessionStart, SnapshotLink};
+use crate::repo::session::{Abandoned, Session, SessionStart, SnapshotLink, Standing};
 use crate::repo::snapshot::{Consistency, Counts, Exclusions, Manifest};
 use crate::storage::StorageError;
 use crate::sys::pattern::PatternSet;
@@ -116,7 +116,7 @@ impl<'a> Job<'a> {
         old_state: Option<StateReader>,
         steward: &mut dyn Steward,
     ) -> Result<BackupReport, VaultError> {
-        let trusted = session.parent_stands()?;
+        let standing = session.standing()?;
         let index = Self::index(self.repository, session, self.context)?;
         Self::list_orphans(self.repository, &index, sealer, self.context)?;
         let (full_in, full_out) = bounded(PACKS_AHEAD);
@@ -126,15 +126,16 @@ impl<'a> Job<'a> {
         let gathered = pipeline::with_publisher(&store, &full_out, session, self.context, || {
             let passes =
                 Passes { job: self, store: &store, index: &index, problems: &problems, snapshot: session.snapshot() };
-            passes.run(old_state, trusted, steward)
+            passes.run(old_state, standing == Standing::Whole, steward)
         })?;
         self.phase(Phase::Commit);
         let mut counts = gathered.counts;
         counts.chunks_added = store.added.chunks.load(Ordering::Relaxed);
         counts.bytes_added = store.added.bytes.load(Ordering::Relaxed);
         counts.bytes_stored = store.added.stored.load(Ordering::Relaxed);
-        let parent = trusted.then(|| session.parent()).flatten();
+        let parent = session.parent().filter(|_| standing != Standing::None);
         let mut manifest = self.manifest(gathered.root, counts, gathered.left_out, &problems, (session.id(), parent));
+        manifest.seen = Some(session.journal().head);
         if gathered.imported.is_some() {
             manifest.consistency = Consistency::Unknown;
             manifest.imported = gathered.imported;
@@ -167,7 +168,7 @@ impl<'a> Job<'a> {
         let root = self.input.root();
         let state = self.old_state();
         let grafts = Vec::new();
-        let plan = Plan { root, lister: &lister, state, trusted: true, next_state: None, problems: &problems, grafts };
+        let plan = Plan { root, lister: &lister, state, doubt: None, next_state: None, problems: &problems, grafts };
         self.phase(Phase::Backup);
         let (counts, left_out) = pipeline::dry_walk(plan, self.context)?;
         let manifest = self.manifest(nothing.0, counts, left_out, &problems, nothing.1);
@@ -281,6 +282,7 @@ impl<'a> Job<'a> {
             databases: None,
             repaired: None,
             origin: None,
+            seen: None,
         }
     }
 

@@ -12,9 +12,7 @@ use std::sync::Arc;
 use crossbeam_channel::{Sender, TrySendError};
 
 use crate::base::cancel::Cancel;
-use crate::repo::RepoError;
 use crate::repo::snapshot::Counts;
-use crate::repo::tree::Entry;
 use crate::sys::listing::{Dir, Listing, is_directory};
 use crate::sys::meta::{FileKind, Stat, lstat_at};
 use crate::vault::backup::batch::Batcher;
@@ -24,7 +22,7 @@ use crate::vault::backup::lister::{Lister, Task, join};
 use crate::vault::backup::problems::ProblemLog;
 use crate::vault::backup::roots::{Root, Upper};
 use crate::vault::backup::state::{Record, StateReader};
-use crate::vault::backup::store::ChunkStore;
+use crate::vault::backup::stored::Stored;
 
 /// A directory whose entries are known and on their way; the assembler makes its tree.
 pub struct DirectoryJob {
@@ -50,10 +48,8 @@ pub struct Walk<'a> {
     pub lister: &'a Lister,
     /// The last state, if there is any.
     pub state: Option<StateReader>,
-    /// Whether what the state says is stored may be believed without looking.
-    pub trusted: bool,
-    /// Asked for chunks where it may not; `None` only if it may.
-    pub store: Option<&'a ChunkStore<'a>>,
+    /// Asked whether what the state says is stored; `None` if it may be believed without looking.
+    pub doubt: Option<Stored<'a>>,
     /// Takes items; `None` in a dry run.
     pub batcher: Option<Batcher<'a>>,
     /// Takes directories, each before its items.
@@ -277,7 +273,7 @@ impl Walk<'_> {
     ) -> Result<Option<Vec<bool>>, Stop> {
         let mut same = vec![false; listing.entries.len()];
         let Some(Ok((_, _, entries))) = old.map(Record::parse) else { return Ok(Some(same)) };
-        let mut identical = entries.len() == listing.entries.len() && self.trusted;
+        let mut identical = entries.len() == listing.entries.len() && self.doubt.is_none();
         let mut entries = entries.peekable();
         for ((line, same), file_system) in listing.entries.iter().zip(&mut same).zip(file_systems) {
             let name = listing.name(line);
@@ -286,26 +282,11 @@ impl Walk<'_> {
             }
             if let Some(entry) = entries.next_if(|entry| entry.name == name) {
                 *same = entry.fingerprint == Fingerprint::of(&line.stat, *file_system)
-                    && (self.trusted || self.is_stored(entry.encoded)?);
+                    && self.doubt.as_ref().map_or(Ok(true), |stored| stored.has(entry.encoded))?;
             }
             identical &= *same;
         }
         Ok((!identical).then_some(same))
-    }
-
-    /// Whether everything an old entry of a file refers to is still there to be relied on.
-    fn is_stored(&self, encoded: &[u8]) -> Result<bool, RepoError> {
-        let (Some(store), Ok(entry)) = (self.store, minicbor::decode::<Entry>(encoded)) else { return Ok(false) };
-        let Some(content) = entry.content else { return Ok(true) };
-        if content.list_depth.is_some() {
-            return Ok(false);
-        }
-        for id in &content.ids {
-            if !store.has(id)? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
     }
 
     fn count(&mut self, listing: &Listing) {

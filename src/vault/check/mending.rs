@@ -55,8 +55,8 @@ fn sort(bad: BTreeMap<ObjectName, String>) -> (Hurt, BTreeMap<ObjectName, String
     for (name, cause) in bad {
         match (name.kind(), name.text().parse::<PackId>()) {
             (ObjectKind::Pack, Ok(pack)) => _ = hurt.packs.insert(pack, cause),
-            (ObjectKind::Mended, Ok(pack)) => _ = hurt.mended.insert(pack),
-            (ObjectKind::Parity, _) => _ = hurt.parity.insert(name),
+            (ObjectKind::Mended, Ok(pack)) => _ = hurt.mended.insert(pack, cause),
+            (ObjectKind::Parity, _) => _ = hurt.parity.insert(name, cause),
             _ => _ = others.insert(name, cause),
         }
     }
@@ -92,7 +92,7 @@ impl Told<'_> {
         let unmended = self.repair.and_then(|repair| repair.unmended.iter().find(|unmended| unmended.pack == *pack));
         let dry_run = self.repair.is_some_and(|repair| repair.dry_run);
         let kind = if self.hurt.packs.contains_key(pack) { Kind::PackDamaged } else { Kind::PackMissing };
-        let has_copy = self.standing.copies.contains(pack) && !self.hurt.mended.contains(pack);
+        let has_copy = self.standing.copies.contains(pack) && !self.hurt.mended.contains_key(pack);
         match (mended, unmended) {
             (Some(_), _) if dry_run => self.findings.damage(kind, name, format_args!("{cause}; it would be mended")),
             (Some(_), _) => self.findings.warning(kind, name, mended_says(*pack, cause)),
@@ -109,15 +109,14 @@ impl Told<'_> {
         let mended_anew = |pack: &PackId| {
             self.repair.is_some_and(|repair| !repair.dry_run && repair.mended.iter().any(|mended| mended.pack == *pack))
         };
-        for pack in self.hurt.mended.iter().filter(|pack| !mended_anew(pack)) {
+        for (pack, cause) in self.hurt.mended.iter().filter(|(pack, _)| !mended_anew(pack)) {
             let name = copies::mended_name(*pack);
             match self.hurt.packs.contains_key(pack) || self.standing.absent.contains(pack) {
-                true => self.findings.damage(Kind::PackDamaged, name, "its bytes are not those it is named by"),
-                false => self.findings.warning(
-                    Kind::PackDamaged,
-                    name,
-                    "its bytes are not those it is named by, but the pack itself is whole",
-                ),
+                true => self.findings.damage(Kind::PackDamaged, name, cause),
+                false => {
+                    let what = format_args!("{cause}, but the pack itself is whole");
+                    self.findings.warning(Kind::PackDamaged, name, what);
+                }
             }
         }
     }
@@ -127,19 +126,18 @@ impl Told<'_> {
         let rebuilt = |name: &ObjectName| {
             self.repair.is_some_and(|repair| !repair.dry_run && repair.rebuilt.contains(&name.to_string()))
         };
-        for name in &self.hurt.parity {
+        for (name, cause) in &self.hurt.parity {
             match rebuilt(name) {
                 true => self.findings.warning(Kind::ParityDamaged, name, "it was damaged and is made again"),
-                false => self.findings.damage(
-                    Kind::ParityDamaged,
-                    name,
-                    "its checksum does not fit its bytes; the data is whole without it",
-                ),
+                false => {
+                    let what = format_args!("{cause}; the data is whole without it");
+                    self.findings.damage(Kind::ParityDamaged, name, what);
+                }
             }
         }
         for (group, parts) in &self.standing.incomplete {
             for name in parts.iter().map(|part| object::name(*group, *part)) {
-                if !self.hurt.parity.contains(&name) && !rebuilt(&name) {
+                if !self.hurt.parity.contains_key(&name) && !rebuilt(&name) {
                     let what = "it is missing or has a wrong length: `dssvault parity add` makes its group anew";
                     self.findings.warning(Kind::ParityDamaged, name, what);
                 }

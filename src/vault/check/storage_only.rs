@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::base::object::{ObjectKind, ObjectName};
 use crate::base::progress::{Event, Phase};
 use crate::repo::format::object_bytes_max;
-use crate::storage::{ObjectEntry, Storage};
+use crate::storage::{ObjectEntry, Storage, StorageError};
 use crate::vault::check::findings::Findings;
 use crate::vault::check::{CheckReport, Mending, mending, names, workers};
 use crate::vault::{Context, VaultError};
@@ -33,7 +33,7 @@ pub fn run(storage: &Arc<dyn Storage>, mending: Mending, context: Context<'_>) -
         context.cancel,
         || (),
         |(), entry| {
-            if let Err(cause) = verify(&**storage, entry, context) {
+            if let Err(Fault::Damaged(cause)) = verify(&**storage, entry, context) {
                 bad.lock().unwrap_or_else(PoisonError::into_inner).insert(entry.name.clone(), cause);
             }
             context.progress.on(Event::Advanced { bytes: 0, files: 1 });
@@ -56,25 +56,48 @@ pub fn run(storage: &Arc<dyn Storage>, mending: Mending, context: Context<'_>) -
     })
 }
 
-/// Compares one object with its name or checksum; the error says what does not fit.
-fn verify(storage: &dyn Storage, entry: &ObjectEntry, context: Context<'_>) -> Result<(), String> {
+/// Why an object was not found right.
+enum Fault {
+    /// It was deleted since it was listed. If that should not be, others miss it: parity, or the next check.
+    Gone,
+    /// What does not fit, for people.
+    Damaged(String),
+}
+
+impl From<StorageError> for Fault {
+    fn from(error: StorageError) -> Self {
+        match error {
+            StorageError::NotFound { .. } => Self::Gone,
+            error => Self::Damaged(error.to_string()),
+        }
+    }
+}
+
+/// Compares one object with its name or checksum.
+fn verify(storage: &dyn Storage, entry: &ObjectEntry, context: Context<'_>) -> Result<(), Fault> {
     let name = &entry.name;
     let limit = object_bytes_max(name.kind());
     if entry.bytes > limit {
-        return Err(format!("it is {} bytes long, more than the {limit} an object of its kind may have", entry.bytes));
+        let what = format!("it is {} bytes long, more than the {limit} an object of its kind may have", entry.bytes);
+        return Err(Fault::Damaged(what));
     }
     if name.kind().is_named_by_hash() {
         return match hash_front(storage, name, entry.bytes, context)? {
             Some(hash) if hash.to_hex().as_str() != name.text() => {
-                Err("its bytes are not those it is named by".to_owned())
+                Err(Fault::Damaged("its bytes are not those it is named by".to_owned()))
             }
             _ => Ok(()),
         };
     }
-    let body = entry.bytes.checked_sub(CHECKSUM_BYTES).ok_or("it is too short")?;
+    let Some(body) = entry.bytes.checked_sub(CHECKSUM_BYTES) else {
+        return Err(Fault::Damaged("it is too short".to_owned()));
+    };
     let Some(hash) = hash_front(storage, name, body, context)? else { return Ok(()) };
-    let checksum = storage.get_range(name, body, CHECKSUM_BYTES as usize).map_err(|error| error.to_string())?;
-    if hash.as_bytes().as_slice() == checksum { Ok(()) } else { Err("its checksum does not fit its bytes".to_owned()) }
+    let checksum = storage.get_range(name, body, CHECKSUM_BYTES as usize)?;
+    match hash.as_bytes().as_slice() == checksum {
+        true => Ok(()),
+        false => Err(Fault::Damaged("its checksum does not fit its bytes".to_owned())),
+    }
 }
 
 /// The hash of the first `bytes`, read in slices; `None` after a request to stop.
@@ -83,7 +106,7 @@ fn hash_front(
     name: &ObjectName,
     bytes: u64,
     context: Context<'_>,
-) -> Result<Option<blake3::Hash>, String> {
+) -> Result<Option<blake3::Hash>, StorageError> {
     let mut hasher = blake3::Hasher::new();
     let mut at = 0;
     while at < bytes {
@@ -91,7 +114,7 @@ fn hash_front(
             return Ok(None);
         }
         let slice = (bytes - at).min(SLICE_BYTES) as usize;
-        hasher.update(&storage.get_range(name, at, slice).map_err(|error| error.to_string())?);
+        hasher.update(&storage.get_range(name, at, slice)?);
         at += slice as u64;
         context.progress.on(Event::Advanced { bytes: slice as u64, files: 0 });
     }

@@ -27,6 +27,14 @@ impl Halt {
         Self::Stop(Box::new(error.into()))
     }
 
+    /// Why, for people.
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Source { cause, .. } => cause.clone(),
+            Self::Stop(error) => error.to_string(),
+        }
+    }
+
     /// Says which file it is about, unless that was said.
     pub fn at(self, name: &[u8]) -> Self {
         match self {
@@ -36,11 +44,12 @@ impl Halt {
     }
 }
 
-/// What was read is the source's.
+/// What was read is the source's. If it does not answer, it will not answer for other snapshots either.
 impl From<RepoError> for Halt {
     fn from(error: RepoError) -> Self {
         match error {
             RepoError::Interrupted => Self::stop(error),
+            RepoError::Storage(_) if error.is_of_store() => Self::stop(error),
             error => Self::source(error.to_string()),
         }
     }

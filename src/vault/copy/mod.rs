@@ -14,8 +14,9 @@ mod tree;
 
 use std::time::Instant;
 
-use crate::repo::Repository;
+use crate::base::object::ObjectKind;
 use crate::repo::index::Index;
+use crate::repo::{RepoError, Repository};
 use crate::vault::browse::{self, Filter};
 use crate::vault::copy::chunks::Memo;
 use crate::vault::copy::halt::Halt;
@@ -34,6 +35,8 @@ pub struct CopyOptions {
     pub filter: Filter,
     /// Store nothing; tell which would be copied.
     pub dry_run: bool,
+    /// Go through those the target has, too, and store what it has lost of them.
+    pub force: bool,
 }
 
 /// A repository and what goes with it on this machine.
@@ -68,21 +71,24 @@ pub fn run(
         if source.context.cancel.is_requested() {
             return Err(VaultError::Interrupted);
         }
-        if let Some(copy) = run.there.copy_of(&held.origin) {
-            report.present.push(Present { source: held.id, snapshot: copy.id, forgotten: copy.forgotten });
-            continue;
-        }
-        if options.dry_run {
-            report.copied.push(Copied::planned(&held));
-            continue;
-        }
-        match run.copy(&held) {
-            Ok(copied) => {
-                run.there.add(copied.arrived(&held));
-                tell(&copied);
-                report.copied.push(copied);
+        let done = match run.there.copy_of(&held.origin).cloned() {
+            Some(copy) if options.force && !options.dry_run => run.refill(&held, &copy, &mut report),
+            Some(copy) => {
+                report.present.push(Present::of(&held, &copy, None));
+                continue;
             }
-            Err(Halt::Source { path, cause }) => report.failed.push(Failed::of(&held, path, cause)),
+            None if options.dry_run => {
+                report.copied.push(Copied::planned(&held));
+                continue;
+            }
+            None => run.copy(&held, &mut report, tell),
+        };
+        match done {
+            Ok(()) => {}
+            Err(Halt::Source { path, cause }) => {
+                run.source_answers()?;
+                report.failed.push(Failed::of(&held, path, cause));
+            }
             Err(Halt::Stop(error)) => return Err(*error),
         }
     }
@@ -104,14 +110,38 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn copy(&mut self, held: &Held) -> Result<Copied, Halt> {
+    fn copy(&mut self, held: &Held, report: &mut CopyReport, tell: &mut dyn FnMut(&Copied)) -> Result<(), Halt> {
+        let copied = self.with_copier(|copier, memo| copier.copy(held, memo))?;
+        self.there.add(copied.arrived(held));
+        tell(&copied);
+        report.copied.push(copied);
+        Ok(())
+    }
+
+    fn refill(&mut self, held: &Held, copy: &Held, report: &mut CopyReport) -> Result<(), Halt> {
+        let travel = self.with_copier(|copier, memo| copier.refill(held, copy, memo))?;
+        report.present.push(Present::of(held, copy, Some(travel)));
+        Ok(())
+    }
+
+    fn with_copier<T>(&mut self, work: impl FnOnce(&Copier<'_>, &mut Memo) -> Result<T, Halt>) -> Result<T, Halt> {
         let Self { source, target, here, there, .. } = self;
         let index = match &mut self.index {
             Some(index) => index,
             none => none.insert(browse::open_index(source.repository, source.context).map_err(Halt::stop)?),
         };
         let look_for_orphans = !std::mem::replace(&mut self.begun, true);
-        Copier { source: *source, target: *target, index, here, there, look_for_orphans }.copy(held, &mut self.memo)
+        let copier = Copier { source: *source, target: *target, index, here, there, look_for_orphans };
+        work(&copier, &mut self.memo)
+    }
+
+    /// A source that went away has no object any more, and each would look like a loss.
+    fn source_answers(&self) -> Result<(), VaultError> {
+        let storage = &self.source.repository.storage;
+        if storage.list(ObjectKind::Config).map_err(RepoError::from)?.is_empty() {
+            return Err(RepoError::NoRepository { location: storage.location() }.into());
+        }
+        Ok(())
     }
 }
 

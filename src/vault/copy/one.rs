@@ -1,4 +1,4 @@
-//! One snapshot from the first word of its session to the commit.
+//! One snapshot from the first word of its session to the last.
 
 use std::sync::atomic::Ordering;
 
@@ -9,7 +9,7 @@ use crate::base::progress::{Event, Phase};
 use crate::repo::chunks::ChunkReader;
 use crate::repo::crypt::Sealer;
 use crate::repo::index::Index;
-use crate::repo::session::{Session, SessionStart};
+use crate::repo::session::{Session, SessionStart, Standing};
 use crate::repo::snapshot::{self, Manifest, SnapshotRecord};
 use crate::repo::{RepoError, Repository, plain};
 use crate::sys::meta::Names;
@@ -61,22 +61,52 @@ impl Copier<'_> {
     pub fn copy(&self, held: &Held, memo: &mut Memo) -> Result<Copied, Halt> {
         let manifest = load(self.source.repository, &held.id)?;
         let base = self.base(held);
-        let target = self.target.repository;
-        let sealer = sealer::begin(target).map_err(Halt::stop)?;
-        let start = SessionStart { node: held.node, parent: base.as_ref().map(|base| base.there), host: host_name() };
-        let session = Session::begin(target, &sealer, start).map_err(Halt::stop)?;
-        match self.work(held, manifest, base, &session, &sealer, memo) {
-            Ok(copied) => Ok(copied),
-            Err(halt) => {
-                let reason = match &halt {
-                    Halt::Source { cause, .. } => cause.clone(),
-                    Halt::Stop(error) => error.to_string(),
-                };
-                // Best effort: a session that cannot say that it gave up is fenced when its lease runs out.
-                let _ = session.abandon(&reason);
-                Err(halt)
+        let parent = base.as_ref().map(|base| base.there);
+        self.in_session(held, parent, |session, sealer| {
+            // Only what stands whole may be taken over without looking it up (`docs/protocol.md`, W7).
+            let whole = session.standing().map_err(Halt::stop)? == Standing::Whole;
+            let base = base.filter(|_| whole);
+            let Moved { root, travel } = self.bring(held, &manifest, base.as_ref(), (session, sealer), memo)?;
+            self.target.context.progress.on(Event::Phase { phase: Phase::Commit, total: None });
+            let target = self.target.repository;
+            let parent = base.map(|base| base.there);
+            let copy = rewritten(manifest, held, root, &travel, session, parent);
+            let known = Job::known_snapshots(target, session, parent).map_err(Halt::stop)?;
+            let snapshot = run::commit(session, &copy, &known).map_err(Halt::stop)?;
+            Ok(Copied { snapshot: Some(snapshot), travel, ..Copied::planned(held) })
+        })
+    }
+
+    /// Brings what the target has lost of a copy it holds. The session commits nothing: all that is stored belongs to
+    /// that copy.
+    pub fn refill(&self, held: &Held, copy: &Held, memo: &mut Memo) -> Result<Travel, Halt> {
+        let manifest = load(self.source.repository, &held.id)?;
+        let there = load(self.target.repository, &copy.id)?;
+        self.in_session(held, Some(copy.id), |session, sealer| {
+            let Moved { root, travel } = self.bring(held, &manifest, None, (session, sealer), memo)?;
+            if root != there.root {
+                return Err(Halt::source(format!("its copy {} holds something else", snapshot::name(&copy.id))));
             }
-        }
+            let reason = format!("it stored what {} had lost", snapshot::name(&copy.id));
+            session.abandon(&reason).map_err(Halt::stop)?;
+            Ok(travel)
+        })
+    }
+
+    /// Does something in a session of the target, which is ended if that fails.
+    fn in_session<T>(
+        &self,
+        held: &Held,
+        parent: Option<SnapshotId>,
+        work: impl FnOnce(&Session<'_>, &Sealer) -> Result<T, Halt>,
+    ) -> Result<T, Halt> {
+        let sealer = sealer::begin(self.target.repository).map_err(Halt::stop)?;
+        let start = SessionStart { node: held.node, parent, host: host_name() };
+        let session = Session::begin(self.target.repository, &sealer, start).map_err(Halt::stop)?;
+        work(&session, &sealer).inspect_err(|halt| {
+            // Best effort: a session that cannot say that it gave up is fenced when its lease runs out.
+            let _ = session.abandon(&halt.reason());
+        })
     }
 
     /// A snapshot of the same node that both have. Anything wrong with it only costs the shorter way.
@@ -93,19 +123,16 @@ impl Copier<'_> {
         self.source.repository.secrets.names_like(&self.target.repository.secrets)
     }
 
-    fn work(
+    /// Stores what the target has not, up to the root.
+    fn bring(
         &self,
         held: &Held,
-        manifest: Manifest,
-        base: Option<Base>,
-        session: &Session<'_>,
-        sealer: &Sealer,
+        manifest: &Manifest,
+        base: Option<&Base>,
+        (session, sealer): (&Session<'_>, &Sealer),
         memo: &mut Memo,
-    ) -> Result<Copied, Halt> {
+    ) -> Result<Moved, Halt> {
         let End { repository: target, context } = self.target;
-        // Only what stands may be taken over without looking it up (`docs/protocol.md`, W7).
-        let trusted = session.parent_stands().map_err(Halt::stop)?;
-        let base = base.filter(|_| trusted);
         let index = Job::index(target, session, context).map_err(Halt::stop)?;
         if self.look_for_orphans {
             Job::list_orphans(target, &index, sealer, context).map_err(Halt::stop)?;
@@ -114,14 +141,13 @@ impl Copier<'_> {
         let store = ChunkStore::new(target, &index, sealer, held.node, full_in);
         context.progress.on(Event::Phase { phase: Phase::Copy, total: None });
         let moved = pipeline::with_publisher(&store, &full_out, session, context, || {
-            match self.carry(&manifest, base.as_ref(), &store, &index, memo) {
+            match self.carry(manifest, base, &store, &index, memo) {
                 Err(Halt::Stop(error)) => Err(*error),
                 // What has arrived is kept for the next try.
                 moved => Ok(moved),
             }
         });
         let Moved { root, mut travel } = moved.map_err(Halt::stop)??;
-        context.progress.on(Event::Phase { phase: Phase::Commit, total: None });
         if context.cancel.is_requested() {
             return Err(Halt::stop(VaultError::Interrupted));
         }
@@ -130,11 +156,7 @@ impl Copier<'_> {
         travel.chunks_added = store.added.chunks.load(Ordering::Relaxed);
         travel.bytes_added = store.added.bytes.load(Ordering::Relaxed);
         travel.bytes_stored = store.added.stored.load(Ordering::Relaxed);
-        let parent = base.map(|base| base.there);
-        let copy = rewritten(manifest, held, root, &travel, session, parent);
-        let known = Job::known_snapshots(target, session, parent).map_err(Halt::stop)?;
-        let snapshot = run::commit(session, &copy, &known).map_err(Halt::stop)?;
-        Ok(Copied { snapshot: Some(snapshot), travel, ..Copied::planned(held) })
+        Ok(Moved { root, travel })
     }
 
     fn carry(
@@ -188,8 +210,9 @@ fn rewritten(
     session: &Session<'_>,
     parent: Option<SnapshotId>,
 ) -> Manifest {
-    let mut copy =
-        Manifest { root, parent, session: session.id(), origin: Some(held.origin), repaired: None, ..manifest };
+    let seen = Some(session.journal().head);
+    let (session, origin) = (session.id(), Some(held.origin));
+    let mut copy = Manifest { root, parent, session, origin, seen, repaired: None, ..manifest };
     copy.counts.chunks_added = travel.chunks_added;
     copy.counts.bytes_added = travel.bytes_added;
     copy.counts.bytes_stored = travel.bytes_stored;

@@ -87,6 +87,14 @@ pub struct Present {
     pub snapshot: SnapshotId,
     /// Whether the target has forgotten it.
     pub forgotten: bool,
+    /// What travelled because the target had lost it; `None` if nobody looked.
+    pub refilled: Option<Travel>,
+}
+
+impl Present {
+    pub(super) fn of(held: &Held, copy: &Held, refilled: Option<Travel>) -> Self {
+        Self { source: held.id, snapshot: copy.id, forgotten: copy.forgotten, refilled }
+    }
 }
 
 /// A snapshot that was not copied.
@@ -164,8 +172,9 @@ impl CopyReport {
 
     /// All that travelled.
     pub fn travel(&self) -> Travel {
-        self.copied.iter().fold(Travel::default(), |mut sum, copied| {
-            sum.add(&copied.travel);
+        let refilled = self.present.iter().filter_map(|present| present.refilled.as_ref());
+        self.copied.iter().map(|copied| &copied.travel).chain(refilled).fold(Travel::default(), |mut sum, travel| {
+            sum.add(travel);
             sum
         })
     }

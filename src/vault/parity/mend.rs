@@ -20,9 +20,9 @@ pub struct Hurt {
     /// Packs that are damaged, and why.
     pub packs: BTreeMap<PackId, String>,
     /// Mended copies that are damaged.
-    pub mended: BTreeSet<PackId>,
+    pub mended: BTreeMap<PackId, String>,
     /// Parity objects that are damaged.
-    pub parity: BTreeSet<ObjectName>,
+    pub parity: BTreeMap<ObjectName, String>,
 }
 
 /// A pack that was mended.
@@ -112,7 +112,7 @@ pub fn mend(storage: &dyn Storage, hurt: &Hurt, dry_run: bool, context: Context<
 
 /// Packs without a good copy that somebody may need.
 fn wanted(scene: &Scene<'_>, hurt: &Hurt) -> BTreeSet<PackId> {
-    let has_copy = |pack: &PackId| scene.stored.mended.contains_key(pack) && !hurt.mended.contains(pack);
+    let has_copy = |pack: &PackId| scene.stored.mended.contains_key(pack) && !hurt.mended.contains_key(pack);
     let members = scene.groups.known.iter().flat_map(|group| group.shape.packs()).map(|member| member.pack);
     let missing = members.filter(|pack| !scene.stored.packs.contains_key(pack));
     let all = hurt.packs.keys().copied().chain(missing);
@@ -165,7 +165,7 @@ impl Job<'_> {
             match verdict {
                 Verdict::Whole { shards, bytes, staged } => {
                     if let Some(staged) = staged {
-                        staged.publish(scene.storage, self.hurt.mended.contains(&pack))?;
+                        staged.publish(scene.storage, self.hurt.mended.contains_key(&pack))?;
                     }
                     scene.stored.mended.insert(pack, bytes);
                     self.wanted.remove(&pack);
@@ -190,7 +190,7 @@ impl Job<'_> {
     fn rebuild_parity(&mut self, scene: &Scene<'_>) -> Result<(), VaultError> {
         for group in &scene.groups.known {
             let damaged: BTreeSet<ObjectName> =
-                self.hurt.parity.iter().filter(|name| is_of(name, group.id)).cloned().collect();
+                self.hurt.parity.keys().filter(|name| is_of(name, group.id)).cloned().collect();
             let mut wanted: BTreeSet<u16> = group.unfit().into_iter().collect();
             wanted.extend(damaged.iter().filter_map(object::parse_name).map(|(_, part)| part));
             if wanted.is_empty() {

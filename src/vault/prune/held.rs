@@ -67,8 +67,8 @@ impl Held {
     /// Object and cause: those of which something is missed that no repair has marked as lost.
     pub fn problems(&self) -> Vec<(String, String)> {
         let missed = self.0.values().filter(|pack| pack.used > pack.excused);
-        let cause = "it is damaged, and nothing else has what snapshots need of it, so it stays: `dssvault backup --force` on the \
-                     nodes stores again what they still have; docs/check.md says more";
+        let cause = "it is damaged, and nothing else has what snapshots need of it, so it stays: after \
+                     `dssvault repair packs` the next backup of each node stores again what that still has; docs/check.md says more";
         let mut problems: Vec<_> = missed.map(|pack| (reader::name(pack.id).to_string(), cause.to_owned())).collect();
         problems.sort_unstable();
         problems

@@ -1,5 +1,6 @@
 //! Mending packs: what can still be read of damaged ones is stored again, in new packs that segments list, and then
-//! the journal marks the damaged ones. Missing ones are marked too: from then on backups store their chunks again.
+//! the journal says that the damaged ones are lost, and missing ones too: from then on backups store their chunks again,
+//! also of files that look unchanged.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::{Mutex, PoisonError};
@@ -10,7 +11,7 @@ use crate::repo::Repository;
 use crate::repo::chunks::ChunkReader;
 use crate::repo::index::unlisted::list_unlisted_packs;
 use crate::repo::index::{Index, IndexOptions, Verdicts};
-use crate::repo::journal::{Entry, Objects, State};
+use crate::repo::journal::{Entry, State};
 use crate::repo::pack::copies;
 use crate::vault::check::{Job, Scratch, Verdict, workers};
 use crate::vault::repair::salvage::{Bad, Salvaged, Salvager};
@@ -25,7 +26,7 @@ pub struct DamagedPack {
     pub id: PackId,
     /// What is wrong with it.
     pub cause: String,
-    /// Whether the journal has marked it already.
+    /// Whether it was marked before.
     pub marked: bool,
     /// What becomes of its chunks.
     #[serde(flatten)]
@@ -41,7 +42,7 @@ pub struct PacksPlan {
     pub read: u64,
     /// Damaged packs that something is to be done about.
     pub damaged: Vec<DamagedPack>,
-    /// Packs the index lists and the store does not have, not marked yet.
+    /// Packs the index lists and the store does not have, and of which the journal does not say so yet.
     pub missing: Vec<PackId>,
     /// Damaged and missing packs about which everything was done before.
     pub done: u64,
@@ -104,7 +105,7 @@ pub fn plan(repository: &Repository, named: &[String], context: Context<'_>) -> 
     let is_wanted = |pack: &PackId| wanted.as_ref().is_none_or(|wanted| wanted.contains(pack));
     let mut plan = PacksPlan::default();
     for pack in known.keys().filter(|pack| is_wanted(pack) && !stored.contains_key(pack)) {
-        if desk.journal.is_marked(pack) {
+        if desk.journal.is_lost(pack) {
             plan.done += 1;
         } else {
             plan.missing.push(*pack);
@@ -121,7 +122,7 @@ pub fn plan(repository: &Repository, named: &[String], context: Context<'_>) -> 
         let bad = Bad { lost: verdict.lost, table: tables.get(&id).cloned() };
         let chunks = salvager.examine(id, &bad, &mut |_, _, _| Ok(()))?;
         let marked = desk.journal.is_marked(&id);
-        if marked && chunks.salvaged == 0 {
+        if desk.journal.is_lost(&id) && chunks.salvaged == 0 {
             plan.done += 1;
         } else {
             plan.damaged.push(DamagedPack { id, cause: verdict.faults.join("; "), marked, chunks, bad });
@@ -130,7 +131,7 @@ pub fn plan(repository: &Repository, named: &[String], context: Context<'_>) -> 
     Ok(plan)
 }
 
-/// Does it: new packs, segments that list them, marks, in this order.
+/// Does it: new packs, segments that list them, the entry in the journal, in this order.
 pub fn apply(repository: &Repository, plan: PacksPlan, context: Context<'_>) -> Result<PacksRepair, VaultError> {
     if plan.is_empty() {
         return Ok(PacksRepair { plan, ..PacksRepair::default() });
@@ -155,9 +156,10 @@ pub fn apply(repository: &Repository, plan: PacksPlan, context: Context<'_>) -> 
 fn mark(repository: &Repository, packs: &[PackId]) -> Result<u64, VaultError> {
     let mut marked = 0;
     repository.journal().append(&repository.secrets, &*repository.seams.clock, |state| {
-        let fresh: Vec<PackId> = packs.iter().filter(|pack| !state.is_marked(pack)).copied().collect();
+        let is_new = |pack: &&PackId| !state.is_doomed(pack) && !state.is_lost(pack);
+        let fresh: Vec<PackId> = packs.iter().filter(is_new).copied().collect();
         marked = fresh.len() as u64;
-        Ok((!fresh.is_empty()).then(|| Entry::Mark(Objects::packs(fresh))))
+        Ok((!fresh.is_empty()).then_some(Entry::Lost(fresh)))
     })?;
     Ok(marked)
 }

@@ -13,7 +13,7 @@ use crate::repo::format::object_bytes_max;
 use crate::repo::index::{Index, IndexOptions, Verdicts};
 use crate::repo::journal::{Entry, State};
 use crate::repo::secrets::{Content, IdDomain, IdKey, IdOwner};
-use crate::repo::session::{Session, SessionStart, SnapshotLink};
+use crate::repo::session::{Session, SessionStart, SnapshotLink, Standing};
 use crate::repo::snapshot::{self, Manifest, Problem, Repaired, SnapshotRecord};
 use crate::repo::tree::writer::TreeSink;
 use crate::repo::{RepoError, Repository};
@@ -185,7 +185,7 @@ impl Bench<'_> {
         root: &Root,
     ) -> Result<SnapshotId, VaultError> {
         // Directories that are not rewritten are taken over without a look (W7).
-        if !session.parent_stands()? {
+        if session.standing()? == Standing::None {
             return Err(VaultError::Request {
                 what: format!("snapshot {} was forgotten meanwhile", root.snapshot.short()),
                 hint: Some("run the command again".to_owned()),
@@ -223,6 +223,7 @@ impl Bench<'_> {
             repaired: Some(Repaired { of: root.snapshot, time: now, files, directories }),
             // What it is a copy of has an equal tree; this has not.
             origin: None,
+            seen: Some(session.journal().head),
             ..manifest
         };
         let name = snapshot::name(&root.snapshot);
