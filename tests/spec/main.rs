@@ -91,6 +91,7 @@ mod fsnap_lvm;
 mod fsnap_zfs;
 mod full_disk;
 mod fuzz_replay;
+mod header_flips;
 mod history_path;
 mod import_dedup;
 mod import_hostile;

@@ -7,12 +7,12 @@ use crate::codec::seal::{Domain, ObjectCipher, TAG_BYTES};
 use crate::codec::wire::Reader;
 use crate::repo::Repository;
 use crate::repo::error::RepoError;
-use crate::repo::format::{BLOCK_BYTES_MAX, TABLE_BYTES_MAX};
+use crate::repo::format::{BLOCK_BYTES_MAX, TABLE_BYTES_MAX, object_bytes_max};
 use crate::repo::header::{FIXED_BYTES, Header};
 use crate::repo::pack::copies;
 use crate::repo::pack::table::{BlockCodec, PackTable};
 use crate::repo::pack::writer::{TRAILER_BYTES, TRAILER_SEALED_BYTES};
-use crate::repo::sealed::header_error;
+use crate::repo::sealed::{header_error, verify_stored_hash};
 
 /// How much is read at first to find a header: longer than any header of this version.
 pub const HEADER_GUESS: usize = 2048;
@@ -37,8 +37,18 @@ pub fn open(repository: &Repository, id: PackId, header_bytes: u32) -> Result<Ob
 pub fn header(repository: &Repository, id: PackId, bytes: u64) -> Result<Header, RepoError> {
     copies::either(id, |name| {
         let front = repository.storage.get_range(name, 0, (bytes as usize).min(HEADER_GUESS))?;
-        Header::parse(&mut Reader::new(&front), ObjectKind::Pack).map_err(|error| header_error(name, error))
+        let header = Header::parse(&mut Reader::new(&front), ObjectKind::Pack);
+        header.map_err(|error| header_error(name, error)).or_else(|error| newer_or_damaged(repository, name, error))
     })
+}
+
+/// What says that a pack is of a newer program counts only if the pack is whole: else that is what is damaged.
+fn newer_or_damaged<T>(repository: &Repository, name: &ObjectName, error: RepoError) -> Result<T, RepoError> {
+    if matches!(error, RepoError::TooNew { .. }) {
+        let stored = repository.storage.get(name, object_bytes_max(name.kind()))?;
+        verify_stored_hash(name, &stored)?;
+    }
+    Err(error)
 }
 
 /// Parses the header at the front of `bytes` and makes the pack's cipher.
@@ -47,9 +57,12 @@ pub fn parse_header(
     name: &ObjectName,
     bytes: &[u8],
 ) -> Result<(Header, ObjectCipher), RepoError> {
-    let header = Header::parse(&mut Reader::new(bytes), ObjectKind::Pack).map_err(|error| header_error(name, error))?;
-    let cipher = repository.opener.object(name, &header)?;
-    Ok((header, cipher))
+    let header = Header::parse(&mut Reader::new(bytes), ObjectKind::Pack).map_err(|error| header_error(name, error));
+    let opened = header.and_then(|header| {
+        let cipher = repository.opener.object(name, &header)?;
+        Ok((header, cipher))
+    });
+    opened.or_else(|error| newer_or_damaged(repository, name, error))
 }
 
 /// A block about to be opened: its pack, the pack's cipher, and the block's slot.

@@ -12,8 +12,12 @@ use crate::storage::{Published, Staged, Storage};
 
 /// Bytes in front of the recovery shards.
 pub const FRONT_BYTES: u64 = 12;
+/// The checksum at the end of an object.
+const CHECKSUM_BYTES: u64 = 32;
 /// Bytes behind the table: its length, and the checksum.
-const TAIL_BYTES: u64 = 4 + 32;
+const TAIL_BYTES: u64 = 4 + CHECKSUM_BYTES;
+/// Bytes read at once.
+const SLICE_BYTES: u64 = 4 << 20;
 
 /// The name of the `part`-th object of a group.
 pub fn name(group: ParityId, part: u16) -> ObjectName {
@@ -77,20 +81,38 @@ impl Writer {
 pub fn read_table(storage: &dyn Storage, name: &ObjectName, bytes: u64) -> Result<Table, RepoError> {
     let damaged = |why: &str| RepoError::damaged(name, why);
     let (group, _) = parse_name(name).ok_or_else(|| damaged("its name is not that of a parity object"))?;
+    refuse_newer(storage, name, bytes)?;
     let tail_at = bytes.checked_sub(TAIL_BYTES).ok_or_else(|| damaged("it is too short"))?;
     let tail = storage.get_range(name, tail_at, 4)?;
     let length = Reader::new(&tail).u32().map_err(|why| RepoError::damaged(name, why))? as usize;
     let at = tail_at.checked_sub(length as u64).filter(|_| length <= PARITY_TABLE_BYTES_MAX);
     let at = at.ok_or_else(|| damaged("its table has an impossible length"))?;
-    let front = storage.get_range(name, 0, FRONT_BYTES as usize)?;
-    if front.get(..9) == Some(&[&MAGIC[..], &[ObjectKind::Parity.code()]].concat()) && front.get(9) > Some(&VERSION) {
-        return Err(RepoError::TooNew { name: name.clone(), what: format!("format version {}", front[9]) });
-    }
     let table = storage.get_range(name, at, length)?;
     if id_of(&table) != group {
         return Err(damaged("its table is not the one it is named by"));
     }
     Table::decode(&table).map_err(|why| RepoError::damaged(name, why))
+}
+
+/// A version byte counts only in an object whose checksum fits: otherwise it may be what is damaged.
+fn refuse_newer(storage: &dyn Storage, name: &ObjectName, bytes: u64) -> Result<(), RepoError> {
+    let Some(body) = bytes.checked_sub(CHECKSUM_BYTES).filter(|body| *body >= FRONT_BYTES) else { return Ok(()) };
+    let front = storage.get_range(name, 0, FRONT_BYTES as usize)?;
+    let (is_parity, version) = (front.starts_with(&MAGIC) && front[8] == ObjectKind::Parity.code(), front[9]);
+    if !is_parity || version <= VERSION {
+        return Ok(());
+    }
+    let mut hasher = blake3::Hasher::new();
+    let mut at = 0;
+    while at < body {
+        let slice = (body - at).min(SLICE_BYTES);
+        hasher.update(&storage.get_range(name, at, slice as usize)?);
+        at += slice;
+    }
+    match storage.get_range(name, body, CHECKSUM_BYTES as usize)? == hasher.finalize().as_bytes() {
+        true => Err(RepoError::TooNew { name: name.clone(), what: format!("format version {version}") }),
+        false => Ok(()),
+    }
 }
 
 /// The `part`-th recovery shard of a stripe, if it is what the table says.
