@@ -93,7 +93,7 @@ pub fn each(
     each_seen(repository, |seen| visit(snapshot::name(&seen.id), seen.manifest)).map(|_| ())
 }
 
-/// The same with when the store received each. Gives the journal as it was read on the way.
+/// The same with when each was there first. Gives the journal as it was read on the way.
 pub fn each_seen(repository: &Repository, visit: impl FnMut(Seen)) -> Result<State, VaultError> {
     list::each(repository, Which::Shown, |_| true, visit)
 }

@@ -41,15 +41,21 @@ pub fn by_policy(
     context: Context<'_>,
 ) -> Result<ForgetReport, VaultError> {
     loop {
-        let survey = Survey::read(repository, filter)?;
+        let mut survey = Survey::read(repository, filter)?;
         let now = repository.seams.clock.now();
         let Decision { judged, breach } = retention::decide(&survey.candidates, terms, now);
         let dropped: Vec<SnapshotId> =
             judged.iter().filter(|judged| !judged.is_kept()).map(|judged| judged.id).collect();
-        if dry_run || breach.is_some() || dropped.is_empty() {
+        if dry_run || breach.is_some() {
             return Ok(ForgetReport { judged, survey, forgotten: Vec::new(), breach });
         }
-        if write(repository, &survey.journal, &dropped, context)? {
+        if context.cancel.is_requested() {
+            return Err(VaultError::Interrupted);
+        }
+        if !note_arrivals(repository, &mut survey)? {
+            continue;
+        }
+        if dropped.is_empty() || write(repository, &survey.journal, &dropped)? {
             return Ok(ForgetReport { judged, survey, forgotten: dropped, breach });
         }
     }
@@ -78,7 +84,10 @@ pub fn named(
         if dry_run || forgotten.is_empty() {
             return Ok(ForgetReport { judged, survey, forgotten: Vec::new(), breach: None });
         }
-        if write(repository, &survey.journal, &forgotten, context)? {
+        if context.cancel.is_requested() {
+            return Err(VaultError::Interrupted);
+        }
+        if write(repository, &survey.journal, &forgotten)? {
             return Ok(ForgetReport { judged, survey, forgotten, breach: None });
         }
     }
@@ -117,17 +126,22 @@ pub fn refusal(breach: Breach) -> VaultError {
     VaultError::Guarded { what: breach.to_string(), hint: breach.hint() }
 }
 
+/// Writes down which snapshots there are, and since when; `false` if the journal is no longer as it was read. Later the
+/// store may give them another age: it was moved, or somebody with access to it wants good ones to be dropped.
+fn note_arrivals(repository: &Repository, survey: &mut Survey) -> Result<bool, VaultError> {
+    if survey.arrivals.is_empty() {
+        return Ok(true);
+    }
+    let (secrets, clock) = (&repository.secrets, &*repository.seams.clock);
+    let entry = Entry::Arrived(std::mem::take(&mut survey.arrivals));
+    let Some(state) = repository.journal().append_at(secrets, clock, &survey.journal, entry)? else { return Ok(false) };
+    survey.journal = state;
+    Ok(true)
+}
+
 /// Writes that these are forgotten, if the journal is still as it was read. Pins that have ended are taken off first:
 /// the journal knows no clock, and refuses to forget what is pinned.
-fn write(
-    repository: &Repository,
-    read: &State,
-    dropped: &[SnapshotId],
-    context: Context<'_>,
-) -> Result<bool, VaultError> {
-    if context.cancel.is_requested() {
-        return Err(VaultError::Interrupted);
-    }
+fn write(repository: &Repository, read: &State, dropped: &[SnapshotId]) -> Result<bool, VaultError> {
     let ended: Vec<SnapshotId> = dropped.iter().filter(|id| read.pins.contains_key(id)).copied().collect();
     let (journal, clock) = (repository.journal(), &*repository.seams.clock);
     let append = |state: &State, entry| journal.append_at(&repository.secrets, clock, state, entry);

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use dssvault::base::cancel::Cancel;
-use dssvault::base::clock::Timestamp;
+use dssvault::base::clock::{Clock, Timestamp};
 use dssvault::base::hint::Hint;
 use dssvault::base::id::{NodeId, SnapshotId};
 use dssvault::base::object::{ObjectKind, ObjectName};
 use dssvault::base::progress::Silent;
-use dssvault::repo::journal::Entry;
 use dssvault::repo::journal::entry::Pin;
+use dssvault::repo::journal::{Arrival, Entry};
 use dssvault::repo::session::{Session, SessionStart};
 use dssvault::repo::snapshot::{self, Manifest, Problem};
 use dssvault::repo::{RepoError, Repository};
@@ -175,7 +175,7 @@ fn what_a_policy_drops_is_forgotten_in_one_entry_and_shown_nowhere() {
     let (past, ids) = Past::with_days(5);
     let before = past.head();
     let report = past.forget("last 2", false);
-    assert_eq!(past.head(), before + 1);
+    assert_eq!(past.head(), before + 2, "one says which snapshots there were, and one which are forgotten");
     assert_eq!(past.shown(), ids[3..]);
     assert_eq!(past.forgotten(), ids[..3]);
     assert_eq!(report.forgotten.len(), 3);
@@ -187,7 +187,7 @@ fn what_a_policy_drops_is_forgotten_in_one_entry_and_shown_nowhere() {
     assert!(browse::find(&past.repository, "latest~2", &Filter::default()).is_err());
     // Decided once, there is nothing left to write.
     assert!(past.forget("last 2", false).forgotten.is_empty());
-    assert_eq!(past.head(), before + 1);
+    assert_eq!(past.head(), before + 2);
 }
 
 #[test]
@@ -307,6 +307,47 @@ fn garbage_and_incomplete_snapshots_are_told_from_good_ones() {
     assert_eq!(standing(lost), Standing::Partial);
     assert_eq!(standing(torn), Standing::Full, "nothing is missing in it");
     assert_eq!(standing(garbage), Standing::Adrift(-2 * DAY));
+}
+
+#[test]
+fn what_the_store_says_of_their_age_after_they_were_seen_does_not_count() {
+    let (past, ids) = Past::with_days(5);
+    past.forget("last 5", false);
+    // The repository was copied to another disk just now, without keeping file times.
+    past.shelf.received.lock().unwrap().values_mut().for_each(|time| *time = at(NOW));
+    let report = past.forget("last 2", false);
+    assert_eq!(report.forgotten.len(), 3, "{:?}", report.judged);
+    assert_eq!(past.shown(), ids[3..]);
+}
+
+#[test]
+fn a_snapshot_that_was_not_there_at_the_last_look_is_not_older_than_that() {
+    let (past, ids) = Past::with_days(5);
+    past.forget("last 5", false);
+    // A node makes up a date, and gives the file the same.
+    let garbage = past.commit(NOW - 3 * DAY, |_| {});
+    let report = past.forget("daily 9", true);
+    let judged = |id: &SnapshotId| report.judged.iter().find(|judged| judged.id == *id).unwrap();
+    assert!(matches!(judged(&garbage).standing, Standing::Adrift(_)), "{:?}", judged(&garbage));
+    assert!(ids.iter().all(|id| judged(id).is_kept()), "{:?}", report.judged);
+}
+
+#[test]
+fn a_look_by_a_clock_that_is_ahead_makes_nobody_adrift() {
+    let (past, ids) = Past::with_days(3);
+    let mut once = Some(Entry::Arrived(vec![Arrival { snapshot: ids[0], time: at(NOW - 2 * DAY) }]));
+    past.repository.journal().append(&past.repository.secrets, &Later, |_| Ok(once.take())).unwrap();
+    let report = past.forget("last 9", true);
+    assert!(report.judged.iter().all(|judged| judged.standing == Standing::Full), "{:?}", report.judged);
+}
+
+/// A clock ten years ahead.
+struct Later;
+
+impl Clock for Later {
+    fn now(&self) -> Timestamp {
+        at(NOW + 3650 * DAY)
+    }
 }
 
 #[test]

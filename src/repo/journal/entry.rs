@@ -85,6 +85,17 @@ pub struct Revocation {
     pub snapshots: Vec<SnapshotId>,
 }
 
+/// A snapshot, and when it was there first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct Arrival {
+    /// The snapshot.
+    #[n(0)]
+    pub snapshot: SnapshotId,
+    /// When the store had received it, as far as that could be believed then.
+    #[n(1)]
+    pub time: Timestamp,
+}
+
 /// One change of what stored objects mean. Numbers are part of the format; a kind a program does not know is of
 /// a newer one, and the whole journal is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -136,6 +147,9 @@ pub enum Entry {
     /// session had not read this is taken for whole by those that build upon it.
     #[n(14)]
     Lost(#[n(0)] Vec<PackId>),
+    /// These snapshots were found for the first time: whatever the store says of their age later does not count.
+    #[n(15)]
+    Arrived(#[n(0)] Vec<Arrival>),
 }
 
 impl Entry {
@@ -157,6 +171,7 @@ impl Entry {
             Self::Verified(..) => "verified",
             Self::Revoke(..) => "revoke",
             Self::Lost(_) => "lost",
+            Self::Arrived(_) => "arrived",
         }
     }
 }

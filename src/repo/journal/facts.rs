@@ -108,6 +108,12 @@ pub struct Facts {
     /// something (`docs/protocol.md`, W7).
     #[n(10)]
     pub last_lost: Option<u64>,
+    /// When snapshots were there first.
+    #[n(11)]
+    pub arrived: BTreeMap<SnapshotId, Timestamp>,
+    /// When an owner looked for new snapshots and found some, the last time.
+    #[n(12)]
+    pub last_arrived: Option<Timestamp>,
 }
 
 impl Facts {
@@ -131,6 +137,14 @@ impl Facts {
     /// Whether a snapshot whose session had read the journal up to this entry has all that is not lost since.
     pub fn is_whole_at(&self, seen: Option<u64>) -> bool {
         seen >= self.last_lost
+    }
+
+    /// When a snapshot was there first. One the journal does not know was not there when an owner looked the last
+    /// time, whatever age the store gives it; but a look by a clock that is ahead of `now` proves nothing.
+    pub fn arrival(&self, snapshot: &SnapshotId, created: Timestamp, now: Timestamp) -> Timestamp {
+        let looked = self.last_arrived.filter(|looked| *looked <= now);
+        let known = self.arrived.get(snapshot).copied();
+        known.unwrap_or_else(|| looked.map_or(created, |looked| created.max(looked)))
     }
 
     /// Whether an index segment does not exist for any loader.
@@ -199,6 +213,7 @@ impl Facts {
                 for snapshot in snapshots {
                     self.forgotten.remove(snapshot);
                     self.pins.remove(snapshot);
+                    self.arrived.remove(snapshot);
                     self.purged.insert(*snapshot);
                 }
             }
@@ -220,6 +235,12 @@ impl Facts {
             Entry::Lost(packs) => {
                 self.packs.mark(packs, since);
                 self.last_lost = Some(since.number);
+            }
+            Entry::Arrived(arrivals) => {
+                for arrival in arrivals.iter().filter(|arrival| !self.purged.contains(&arrival.snapshot)) {
+                    self.arrived.entry(arrival.snapshot).or_insert(arrival.time);
+                }
+                self.last_arrived = Some(since.time);
             }
             Entry::Verified(packs, by) => self.verified.note(since, *by, packs),
             Entry::Revoke(writer, revocation) => {
@@ -273,6 +294,7 @@ impl Facts {
             Entry::Close(id, _) => all(!self.closed.contains_key(id), "the session is closed already"),
             Entry::Revoke(id, _) => all(!self.revoked.contains_key(id), "the writer is revoked already"),
             Entry::Checkpoint(facts) => all(**facts == *self, "it is not the state reached"),
+            Entry::Arrived(arrivals) => all(!arrivals.is_empty(), "it names no snapshot"),
             Entry::Verified(packs, _) => all(!packs.is_empty(), "it names no pack"),
             Entry::Quarantine(..) => Ok(()),
         }

@@ -6,7 +6,7 @@ pub mod entry;
 pub mod facts;
 pub mod ledger;
 
-pub use entry::{Entry, Objects, Record};
+pub use entry::{Arrival, Entry, Objects, Record};
 pub use facts::{Facts, Since};
 pub use ledger::{Ledger, PackFronts};
 

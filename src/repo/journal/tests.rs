@@ -25,6 +25,10 @@ fn entry() -> impl Strategy<Value = Entry> {
     prop_oneof![
         objects().prop_map(Entry::Mark),
         packs().prop_map(Entry::Lost),
+        snapshots().prop_map(|ids| {
+            let arrival = |snapshot| Arrival { snapshot, time: Timestamp::default() };
+            Entry::Arrived(ids.into_iter().map(arrival).collect())
+        }),
         objects().prop_map(Entry::Unmark),
         objects().prop_map(Entry::Doom),
         objects().prop_map(Entry::Swept),

@@ -18,7 +18,7 @@ const BATCH: usize = 64;
 pub struct Seen {
     /// Its id.
     pub id: SnapshotId,
-    /// When the store received it.
+    /// When it was there first, by the journal, or by the store until the journal says so.
     pub received: Timestamp,
     /// Its manifest.
     pub manifest: Result<Manifest, RepoError>,
@@ -35,8 +35,12 @@ pub fn each(
     let mut stored = snapshot::list(repository)?;
     stored.retain(counts);
     let journal = repository.journal().load()?;
+    let now = repository.seams.clock.now();
     let voids = journal.voids();
     stored.retain(|stored| which.has(&journal, &stored.id) && !voids.contains(&stored.id));
+    for stored in &mut stored {
+        stored.created = journal.arrival(&stored.id, stored.created, now);
+    }
     for batch in stored.chunks(BATCH) {
         let read: Vec<Option<Seen>> = batch.par_iter().map(|stored| read(repository, stored)).collect();
         read.into_iter().flatten().for_each(&mut visit);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::base::clock::Timestamp;
 use crate::base::id::NodeId;
 use crate::repo::Repository;
-use crate::repo::journal::State;
+use crate::repo::journal::{Arrival, State};
 use crate::repo::snapshot::{self, Manifest};
 use crate::vault::VaultError;
 use crate::vault::browse::{self, Filter, Seen};
@@ -20,6 +20,8 @@ pub struct Survey {
     pub labels: BTreeMap<NodeId, String>,
     /// Object and reason: what cannot be read is not judged, and so never dropped.
     pub unreadable: Vec<(String, String)>,
+    /// Snapshots the journal does not know yet, whether they match or not.
+    pub arrivals: Vec<Arrival>,
     /// The journal all of this rests on.
     pub journal: State,
 }
@@ -27,36 +29,40 @@ pub struct Survey {
 impl Survey {
     /// Reads all snapshots that match and are not forgotten.
     pub fn read(repository: &Repository, filter: &Filter) -> Result<Self, VaultError> {
-        let (mut candidates, mut unreadable) = (Vec::new(), Vec::new());
+        let (mut candidates, mut unreadable, mut arrivals) = (Vec::new(), Vec::new(), Vec::new());
         let mut newest: BTreeMap<NodeId, (Timestamp, String)> = BTreeMap::new();
-        let journal = browse::each_seen(repository, |Seen { id, received, manifest }| match manifest {
-            Ok(manifest) if filter.matches(&manifest) => {
-                let label = newest.entry(manifest.node).or_default();
-                if label.0 <= manifest.time || label.1.is_empty() {
-                    *label = (manifest.time, manifest.label.clone());
+        let journal = browse::each_seen(repository, |Seen { id, received, manifest }| {
+            arrivals.push(Arrival { snapshot: id, time: received });
+            match manifest {
+                Ok(manifest) if filter.matches(&manifest) => {
+                    let label = newest.entry(manifest.node).or_default();
+                    if label.0 <= manifest.time || label.1.is_empty() {
+                        *label = (manifest.time, manifest.label.clone());
+                    }
+                    candidates.push(Candidate {
+                        id,
+                        node: manifest.node,
+                        time: manifest.time,
+                        // A copy was seen by the repository it was made for, not by this one.
+                        first_seen: manifest.origin.map_or(received, |origin| origin.received),
+                        complete: is_complete(&manifest),
+                        imported: manifest.imported.is_some(),
+                        paths: manifest.members.into_iter().map(|member| member.name).collect(),
+                        host: manifest.host,
+                        tags: manifest.tags,
+                        pin: None,
+                    });
                 }
-                candidates.push(Candidate {
-                    id,
-                    node: manifest.node,
-                    time: manifest.time,
-                    // A copy was seen by the repository it was made for, not by this one.
-                    first_seen: manifest.origin.map_or(received, |origin| origin.received),
-                    complete: is_complete(&manifest),
-                    imported: manifest.imported.is_some(),
-                    paths: manifest.members.into_iter().map(|member| member.name).collect(),
-                    host: manifest.host,
-                    tags: manifest.tags,
-                    pin: None,
-                });
+                Ok(_) => {}
+                Err(error) => unreadable.push((snapshot::name(&id).to_string(), error.to_string())),
             }
-            Ok(_) => {}
-            Err(error) => unreadable.push((snapshot::name(&id).to_string(), error.to_string())),
         })?;
+        arrivals.retain(|arrival| !journal.arrived.contains_key(&arrival.snapshot));
         for candidate in &mut candidates {
             candidate.pin = journal.pins.get(&candidate.id).cloned();
         }
         let labels = newest.into_iter().map(|(node, (_, label))| (node, label)).collect();
-        Ok(Self { candidates, labels, unreadable, journal })
+        Ok(Self { candidates, labels, unreadable, arrivals, journal })
     }
 
     /// The label of a node.

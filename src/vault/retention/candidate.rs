@@ -17,7 +17,7 @@ pub struct Candidate {
     pub paths: Vec<String>,
     /// The time it claims.
     pub time: Timestamp,
-    /// When the store received it.
+    /// When it was there first, in the repository it was made in.
     pub first_seen: Timestamp,
     /// Whether it has all it should have (no exit code 3).
     pub complete: bool,
