@@ -162,19 +162,7 @@ impl<'a> Session<'a> {
 
     /// What the parent was worth when the session began.
     pub fn standing(&self) -> Result<Standing, RepoError> {
-        let Some(parent) = self.parent else { return Ok(Standing::None) };
-        if self.journal.is_forgotten(&parent) || self.journal.is_void(&parent) {
-            return Ok(Standing::None);
-        }
-        let name = ObjectName::of(ObjectKind::Snapshot, parent);
-        match read_record(self.repository, &name) {
-            Ok(SnapshotRecord::Committed(manifest)) if self.journal.is_whole_at(manifest.seen) => Ok(Standing::Whole),
-            Ok(SnapshotRecord::Committed(_)) => Ok(Standing::Doubtful),
-            Ok(SnapshotRecord::Aborted(_)) | Err(RepoError::Storage(StorageError::NotFound { .. })) => {
-                Ok(Standing::None)
-            }
-            Err(fault) => Err(fault),
-        }
+        standing(self.repository, &self.journal, self.parent)
     }
 
     /// Says that the session still lives; to be called every ten minutes. It repeats how far the journal was
@@ -222,6 +210,21 @@ impl<'a> Session<'a> {
             Published::Created => Ok(()),
             Published::AlreadyThere => Err(RepoError::damaged(&name, "another session uses this id")),
         }
+    }
+}
+
+/// What a session that read this journal may make of a parent. The store is asked after the journal was read (W7).
+pub fn standing(repository: &Repository, journal: &State, parent: Option<SnapshotId>) -> Result<Standing, RepoError> {
+    let Some(parent) = parent else { return Ok(Standing::None) };
+    if journal.is_forgotten(&parent) || journal.is_void(&parent) {
+        return Ok(Standing::None);
+    }
+    let name = ObjectName::of(ObjectKind::Snapshot, parent);
+    match read_record(repository, &name) {
+        Ok(SnapshotRecord::Committed(manifest)) if journal.is_whole_at(manifest.seen) => Ok(Standing::Whole),
+        Ok(SnapshotRecord::Committed(_)) => Ok(Standing::Doubtful),
+        Ok(SnapshotRecord::Aborted(_)) | Err(RepoError::Storage(StorageError::NotFound { .. })) => Ok(Standing::None),
+        Err(fault) => Err(fault),
     }
 }
 

@@ -15,7 +15,7 @@ use dssvault::repo::repository::{Repository, Seams};
 use dssvault::repo::snapshot::Manifest;
 use dssvault::storage::Storage;
 use dssvault::storage::testing::MemoryStore;
-use dssvault::vault::backup::{self, BackupOptions, Source};
+use dssvault::vault::backup::{self, BackupOptions, BackupReport, Source};
 use dssvault::vault::browse::{self, Filter, Listed};
 use dssvault::vault::check::{self, ReadData};
 use dssvault::vault::context::Folders;
@@ -83,12 +83,16 @@ impl Office {
     }
 
     pub fn back_up_with(&self, options: &BackupOptions) -> Listed {
+        let report = self.try_back_up(options).unwrap();
+        Listed { id: report.snapshot.unwrap(), manifest: report.manifest }
+    }
+
+    pub fn try_back_up(&self, options: &BackupOptions) -> Result<BackupReport, VaultError> {
         // Files touched within the last 20 ms are read again in any case.
         std::thread::sleep(std::time::Duration::from_millis(25));
         let context = self.context(&self.machine.folders);
         let sources = [Source::Path(self.machine.source())];
-        let report = backup::run(&self.open(&self.home), &sources, options, context).unwrap();
-        Listed { id: report.snapshot.unwrap(), manifest: report.manifest }
+        backup::run(&self.open(&self.home), &sources, options, context)
     }
 
     pub fn context<'a>(&'a self, folders: &'a Folders) -> Context<'a> {

@@ -16,7 +16,7 @@ use crate::machine::noise;
 /// Two snapshots, copied; the largest pack of the second repository is gone, and that is written down there.
 fn robbed(kinship: Kinship) -> Office {
     let office = Office::new(kinship);
-    (0..4).for_each(|number| office.write(&format!("data/file-{number}"), &noise(number, 400_000)));
+    (0..4).for_each(|number| office.write(&format!("data/file-{number}"), &noise(number, 1_500_000)));
     office.back_up();
     office.write("data/more", &noise(9, 50_000));
     office.back_up();
@@ -51,6 +51,11 @@ fn the_next_snapshot_brings_what_it_needs_of_it_though_it_did_not_change() {
         let newest = office.copies().pop().unwrap();
         assert_eq!(office.misses(&newest.manifest, &plain), Vec::<String>::new(), "{kinship:?}");
         assert_eq!(office.findings(), Vec::<String>::new(), "{kinship:?}: nothing else was lost");
+        // The source's journal has nothing to do with it.
+        assert!(newest.manifest.seen.unwrap() <= office.open(&office.away).journal().load().unwrap().head);
+        assert_eq!(newest.manifest.parent, Some(office.copies()[1].id), "the chain of copies goes on");
+        office.back_up();
+        assert!(office.copy().travel().directories_taken_over > 0, "{kinship:?}: what is whole is trusted again");
     }
 }
 
@@ -66,11 +71,41 @@ fn with_force_snapshots_that_are_there_get_it_again_and_no_snapshot_is_made() {
         assert!(report.travel().chunks_added > 0);
         let added = |name: &ObjectName| !before.contains(name);
         let ended = names(&office.away, ObjectKind::Snapshot).iter().filter(|name| added(name)).count();
-        assert_eq!((office.copies().len(), ended), (2, 2), "two sessions that were ended without a snapshot");
+        assert_eq!((office.copies().len(), ended), (2, 1), "one session, ended without a snapshot");
         assert_eq!(office.findings(), Vec::<String>::new(), "{kinship:?}");
         let again = office.copy_with(&force()).unwrap();
         assert_eq!((again.travel().chunks_added, again.failed.len()), (0, 0), "{kinship:?}: nothing is missing now");
     }
+}
+
+#[test]
+fn what_the_source_has_lost_too_is_named_and_everything_else_is_brought() {
+    for kinship in BOTH {
+        let office = robbed(kinship);
+        let packs = names(&office.home, ObjectKind::Pack);
+        let largest = packs.iter().max_by_key(|name| office.home.contents()[name].len()).unwrap();
+        let mut bytes = office.home.contents()[largest].to_vec();
+        bytes[5000] ^= 1;
+        office.home.replace(largest, bytes);
+        let report = office.copy_with(&force()).unwrap();
+        assert_eq!((report.present.len(), report.failed.len()), (2, 2), "{kinship:?}");
+        assert!(report.failed.iter().all(|failed| failed.path.is_some() && failed.present), "{:?}", report.failed);
+        let lost: Vec<_> = office.findings().into_iter().filter(|line| line.contains("/data/file-")).collect();
+        assert!((2..=4).contains(&lost.len()), "{kinship:?}: one or two of four files, in two snapshots: {lost:#?}");
+    }
+}
+
+#[test]
+fn a_copy_that_was_forgotten_there_gets_it_again_too() {
+    let office = robbed(Kinship::Alike);
+    let away = shared(&office.away);
+    let ids: Vec<_> = office.copies().iter().map(|copy| copy.id).collect();
+    ids.iter().for_each(|id| office.machine.forget(&away, *id));
+    let report = office.copy_with(&force()).unwrap();
+    assert!(report.present.iter().all(|present| present.forgotten && present.refilled));
+    let wanted: Vec<String> = ids.iter().map(ToString::to_string).collect();
+    dssvault::vault::forget::undelete(&office.open(&office.away), &wanted).unwrap();
+    assert_eq!(office.findings(), Vec::<String>::new());
 }
 
 #[test]

@@ -83,9 +83,13 @@ impl CopyView {
 
     /// What could not be copied, a line each.
     pub fn failures(&self) -> impl Iterator<Item = String> {
-        self.failed.iter().map(|Failed { object, path, cause }| {
+        self.failed.iter().map(|Failed { object, path, cause, present }| {
             let path = path.as_deref().map(|path| format!(": {}", text::printable(path.as_bytes())));
-            format!("{object} was not copied{}: {}", path.unwrap_or_default(), text::printable(cause.as_bytes()))
+            let what = match present {
+                true => format!("not all that is lost of the copy of {object} could be brought"),
+                false => format!("{object} was not copied"),
+            };
+            format!("{what}{}: {}", path.unwrap_or_default(), text::printable(cause.as_bytes()))
         })
     }
 
@@ -124,8 +128,8 @@ impl View for CopyView {
         if !self.copied.is_empty() {
             text.push_str(&self.table());
         }
-        let refilled = self.present.iter().filter(|present| present.refilled.is_some()).count();
-        if (!self.copied.is_empty() && !self.dry_run) || refilled > 0 {
+        let refilled = self.present.iter().filter(|present| present.refilled).count();
+        if !self.dry_run && (!self.copied.is_empty() || refilled > 0) {
             text.push_str(&self.travelled());
         }
         let number = |count: usize| counted(count as u64, "snapshot", "snapshots");
@@ -133,7 +137,8 @@ impl View for CopyView {
         let verb = if self.dry_run { "would copy" } else { "copied" };
         text.push_str(&format!("{verb} {copied}; {present} were there already\n"));
         if refilled > 0 {
-            text.push_str(&format!("went through {} of these for what had been lost there\n", number(refilled)));
+            let verb = if self.dry_run { "would go" } else { "went" };
+            text.push_str(&format!("{verb} through {} of these for what had been lost there\n", number(refilled)));
         }
         let forgotten = self.present.iter().filter(|present| present.forgotten).count();
         if forgotten > 0 {
@@ -143,7 +148,7 @@ impl View for CopyView {
             ));
         }
         if !self.failed.is_empty() {
-            text.push_str(&format!("{} could not be copied; see the warnings\n", number(self.failed.len())));
+            text.push_str(&format!("{} could not be copied wholly; see the warnings\n", number(self.failed.len())));
         }
         if !self.same_ids && !self.copied.is_empty() {
             text.push_str("the repositories name chunks differently: what the other has must be read all the same (see `init --like`)\n");
@@ -180,13 +185,15 @@ mod tests {
             dry_run: false,
             likeness: Likeness { names: true, cuts: true },
             copied: vec![copied],
-            present: vec![Present { source: id(1), snapshot: id(2), forgotten: false, refilled: None }],
+            present: vec![Present { source: id(1), snapshot: id(2), forgotten: false, refilled: false }],
             failed: vec![Failed {
                 object: "snapshots/cc".to_owned(),
                 path: Some("/a\x1bb".to_owned()),
                 cause: "packs/dd is damaged".to_owned(),
+                present: false,
             }],
             unreadable_there: 0,
+            refill: Travel::default(),
             seconds: 2.0,
         }
     }
@@ -199,7 +206,10 @@ mod tests {
             text.contains("read       3.00 MiB in 3 chunks\nadded      4.00 MiB in 4 chunks, stored as 1.00 MiB"),
             "{text}"
         );
-        assert!(text.contains("copied 1 snapshot; 1 were there already\n1 snapshot could not be copied"), "{text}");
+        assert!(
+            text.contains("copied 1 snapshot; 1 were there already\n1 snapshot could not be copied wholly"),
+            "{text}"
+        );
         let failures: Vec<String> = view.failures().collect();
         assert_eq!(failures, ["snapshots/cc was not copied: /a\\x1bb: packs/dd is damaged"]);
         assert!(!text.contains('\x1b') && !view.is_complete());

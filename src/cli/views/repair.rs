@@ -119,6 +119,13 @@ impl View for PacksView {
         for pack in &plan.missing {
             text.push_str(&format!("MISSING  packs/{pack}: backups store its chunks again where they still are\n"));
         }
+        for pack in &plan.unneeded {
+            text.push_str(&format!("MISSING  packs/{pack}: no snapshot misses it\n"));
+        }
+        if plan.unknown > 0 {
+            let chunks = counted(plan.unknown, "chunk", "chunks");
+            text.push_str(&format!("LOST     {chunks} that snapshots need: no pack that is known has them\n"));
+        }
         if plan.is_empty() {
             text.push_str(&match plan.done {
                 0 => "nothing to do: no pack is damaged or missing\n".to_owned(),
@@ -137,8 +144,7 @@ impl View for PacksView {
                 counted(self.repair.marked, "pack", "packs"),
             ),
         });
-        let lost = plan.damaged.iter().any(|pack| pack.chunks.lost > 0) || !plan.missing.is_empty();
-        if lost {
+        if plan.is_loss() {
             text.push_str(
                 "next: back up every node, which stores again what is still there; then `dssvault repair snapshots`\n",
             );

@@ -143,7 +143,7 @@ pub enum Entry {
     /// This writer's key no longer counts.
     #[n(13)]
     Revoke(#[n(0)] WriterId, #[n(1)] Revocation),
-    /// These packs are damaged or gone, and may have had what nothing else has: they are marked, and no snapshot whose
+    /// Chunks are lost, those of these packs (which are marked) or others whose packs nobody knows: no snapshot whose
     /// session had not read this is taken for whole by those that build upon it.
     #[n(14)]
     Lost(#[n(0)] Vec<PackId>),

@@ -110,6 +110,7 @@ pub struct Facts {
     pub last_lost: Option<u64>,
     /// When snapshots were there first.
     #[n(11)]
+    #[cbor(default)]
     pub arrived: BTreeMap<SnapshotId, Timestamp>,
     /// When an owner looked for new snapshots and found some, the last time.
     #[n(12)]
@@ -264,8 +265,7 @@ impl Facts {
                 "an object is doomed already",
             ),
             Entry::Lost(packs) => {
-                let free = |id| !self.packs.doomed.contains_key(id);
-                all(!packs.is_empty() && packs.iter().all(free), "it names no pack, or one that is doomed already")
+                all(packs.iter().all(|id| !self.packs.doomed.contains_key(id)), "a pack is doomed already")
             }
             Entry::Unmark(objects) | Entry::Doom(objects) => all(
                 objects.packs.iter().all(|id| self.packs.marked.contains_key(id))

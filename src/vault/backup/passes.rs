@@ -119,7 +119,7 @@ impl Passes<'_, '_> {
             }
             None => Vec::new(),
         };
-        let doubt = (!trusted).then(|| Stored::new(self.job.repository, self.index, self.store));
+        let doubt = (!trusted).then(|| Stored::new(self.job.repository, self.index, Some(self.store)));
         let plan = Plan { root, lister: &lister, state, doubt, next_state, problems, grafts };
         pipeline::walk(plan, reading, &*self.job.repository.seams.clock)
     }

@@ -196,7 +196,7 @@ pub fn dry_walk(plan: Plan<'_>, context: Context<'_>) -> Result<(Counts, (u64, u
         let mut walk = Walk {
             lister: plan.lister,
             state: plan.state,
-            doubt: None,
+            doubt: plan.doubt,
             batcher: None,
             jobs,
             problems: plan.problems,

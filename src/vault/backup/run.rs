@@ -18,7 +18,8 @@ use crate::repo::Repository;
 use crate::repo::crypt::Sealer;
 use crate::repo::index::unlisted::list_unlisted_packs;
 use crate::repo::index::{Index, IndexOptions, Verdicts};
-use crate::repo::session::{Abandoned, Session, SessionStart, SnapshotLink, Standing};
+use crate::repo::journal::State;
+use crate::repo::session::{self, Abandoned, Session, SessionStart, SnapshotLink, Standing};
 use crate::repo::snapshot::{Consistency, Counts, Exclusions, Manifest};
 use crate::storage::StorageError;
 use crate::sys::pattern::PatternSet;
@@ -30,6 +31,7 @@ use crate::vault::backup::problems::ProblemLog;
 use crate::vault::backup::state::StateReader;
 use crate::vault::backup::steward::{Steward, Unattended};
 use crate::vault::backup::store::ChunkStore;
+use crate::vault::backup::stored::Stored;
 use crate::vault::backup::{BackupOptions, BackupReport, Source, identity};
 use crate::vault::{Context, VaultError, browse, sealer};
 
@@ -117,7 +119,7 @@ impl<'a> Job<'a> {
         steward: &mut dyn Steward,
     ) -> Result<BackupReport, VaultError> {
         let standing = session.standing()?;
-        let index = Self::index(self.repository, session, self.context)?;
+        let index = Self::index(self.repository, session.journal(), self.context)?;
         Self::list_orphans(self.repository, &index, sealer, self.context)?;
         let (full_in, full_out) = bounded(PACKS_AHEAD);
         let store = ChunkStore::new(self.repository, &index, sealer, self.node, full_in);
@@ -167,12 +169,24 @@ impl<'a> Job<'a> {
         let lister = Lister::new(self.rules()?);
         let root = self.input.root();
         let state = self.old_state();
+        let doubted = self.doubted(state.as_ref())?;
+        let doubt = doubted.as_ref().map(|index| Stored::new(self.repository, index, None));
         let grafts = Vec::new();
-        let plan = Plan { root, lister: &lister, state, doubt: None, next_state: None, problems: &problems, grafts };
+        let plan = Plan { root, lister: &lister, state, doubt, next_state: None, problems: &problems, grafts };
         self.phase(Phase::Backup);
         let (counts, left_out) = pipeline::dry_walk(plan, self.context)?;
         let manifest = self.manifest(nothing.0, counts, left_out, &problems, nothing.1);
         Ok(BackupReport { snapshot: None, manifest, seconds: self.started.elapsed().as_secs_f64() })
+    }
+
+    /// The index, if what the last state says is stored may not be believed.
+    fn doubted(&self, state: Option<&StateReader>) -> Result<Option<Index>, VaultError> {
+        let Some(parent) = state.map(|state| state.snapshot) else { return Ok(None) };
+        let journal = self.repository.journal().load()?;
+        match session::standing(self.repository, &journal, Some(parent))? {
+            Standing::Whole => Ok(None),
+            Standing::Doubtful | Standing::None => Self::index(self.repository, &journal, self.context).map(Some),
+        }
     }
 
     pub fn old_state(&self) -> Option<StateReader> {
@@ -200,12 +214,12 @@ impl<'a> Job<'a> {
         Ok(before.into_iter().chain(after).collect())
     }
 
-    /// The index, for a session that has begun.
-    pub fn index(repository: &Repository, session: &Session<'_>, context: Context<'_>) -> Result<Index, VaultError> {
+    /// The index by a journal: that which a session read when it began.
+    pub fn index(repository: &Repository, journal: &State, context: Context<'_>) -> Result<Index, VaultError> {
         let Context { progress, cancel, folders } = context;
         progress.on(Event::Phase { phase: Phase::Index, total: None });
         let mut options = IndexOptions::new(&folders.cache);
-        options.verdicts = Verdicts::of(session.journal());
+        options.verdicts = Verdicts::of(journal);
         Ok(Index::open_with(repository, options, progress, cancel)?)
     }
 
@@ -317,12 +331,12 @@ pub fn commit(session: &Session<'_>, manifest: &Manifest, known: &[SnapshotLink]
 fn unfinished_sessions(repository: &Repository, own: SessionId) -> Result<bool, VaultError> {
     let names = repository.storage.list(ObjectKind::Session)?;
     for name in names.iter().map(|entry| &entry.name) {
-        let Some((session, 0)) = crate::repo::session::parse_name(name) else { continue };
+        let Some((session, 0)) = session::parse_name(name) else { continue };
         if session == own {
             continue;
         }
         // A record that cannot be read is check's business; here it only means a closer look.
-        let Ok(record) = crate::repo::session::load(repository, name) else { return Ok(true) };
+        let Ok(record) = session::load(repository, name) else { return Ok(true) };
         let snapshot = ObjectName::of(ObjectKind::Snapshot, record.snapshot);
         if !exists(repository, &snapshot)? {
             return Ok(true);

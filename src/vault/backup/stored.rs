@@ -11,13 +11,13 @@ use crate::vault::backup::store::ChunkStore;
 
 /// Looks chunks up.
 pub struct Stored<'a> {
-    store: &'a ChunkStore<'a>,
+    store: Option<&'a ChunkStore<'a>>,
     chunks: ChunkReader<'a>,
 }
 
 impl<'a> Stored<'a> {
-    /// What a repository has, together with what a backup has stored so far.
-    pub fn new(repository: &'a Repository, index: &'a Index, store: &'a ChunkStore<'a>) -> Self {
+    /// What a repository has, together with what a backup, if it stores anything, has stored so far.
+    pub fn new(repository: &'a Repository, index: &'a Index, store: Option<&'a ChunkStore<'a>>) -> Self {
         Self { store, chunks: ChunkReader::new(repository, index) }
     }
 
@@ -33,7 +33,11 @@ impl<'a> Stored<'a> {
     }
 
     fn ask(&self, id: &ChunkId) -> Result<(), RepoError> {
-        if self.store.has(id)? { Ok(()) } else { Err(RepoError::ChunkMissing { id: *id }) }
+        let has = match self.store {
+            Some(store) => store.has(id)?,
+            None => self.chunks.index().contains(id)?,
+        };
+        if has { Ok(()) } else { Err(RepoError::ChunkMissing { id: *id }) }
     }
 }
 

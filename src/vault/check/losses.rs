@@ -1,6 +1,6 @@
 //! What is lost, for those who mend: the same walk as a check's, without its findings.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::base::progress::Silent;
 use crate::repo::Repository;
@@ -23,30 +23,28 @@ pub struct Losses {
     pub unreadable: Vec<(String, String)>,
     /// The tree chunks the index knows; none is seen.
     pub trees: TreeSet,
+    /// Packs, by the index's number, that had a chunk which is lost.
+    pub guilty: HashSet<u32>,
     lost: HashMap<Prefix, Why>,
 }
 
 impl Losses {
-    /// Follows every reference, and reads what is asked for.
+    /// Follows every reference of those snapshots that are `meant`, and reads what is asked for.
     pub fn find(
         repository: &Repository,
         index: &Index,
         journal: State,
         request: Request,
+        meant: impl Fn(&State, &Root) -> bool,
         context: Context<'_>,
     ) -> Result<Self, VaultError> {
         let findings = Findings::new(&Silent);
-        let (roots, _) = objects::snapshots(repository, &journal, &findings, context)?;
+        let (mut roots, _) = objects::snapshots(repository, &journal, &findings, context)?;
+        roots.retain(|root| meant(&journal, root));
         let (damage, report) = (Damage::default(), CheckReport::default());
         let stored = packs::stored(repository, &journal, &findings);
         let mut check = Check { repository, request, journal, context, findings: &findings, damage, report };
-        let Followed { mut trees, lost, .. } = check.follow(index, &roots, &Tables::default(), stored)?;
-        if lost.len() >= LOST_MAX {
-            return Err(VaultError::Request {
-                what: format!("more than {LOST_MAX} chunks are lost; marking what needs them would be no help"),
-                hint: Some("bring the store back from a copy, or begin a new repository".to_owned()),
-            });
-        }
+        let Followed { mut trees, joined, lost, .. } = check.follow(index, &roots, &Tables::default(), stored)?;
         trees.reset();
         if let Some(what) = check.damage.doubted() {
             let hint = "nothing was changed; run the command again when the store answers".to_owned();
@@ -62,12 +60,28 @@ impl Losses {
         }
         let unreadable = findings.into_iter().filter(|finding| finding.object.starts_with("snapshots/"));
         let unreadable = unreadable.map(|finding| (finding.object, finding.cause)).collect();
-        Ok(Self { roots, unreadable, trees, lost })
+        Ok(Self { roots, unreadable, trees, guilty: joined.guilty, lost })
     }
 
     /// Whether a chunk is lost.
     pub fn holds(&self, prefix: &Prefix) -> bool {
         self.lost.contains_key(prefix)
+    }
+
+    /// Lost chunks of which the index knows no copy at all.
+    pub fn unknown(&self) -> u64 {
+        self.lost.values().filter(|why| matches!(why, Why::NotIndexed)).count() as u64
+    }
+
+    /// Refuses to go on where so much is lost that it is not all remembered.
+    pub fn require_all_known(&self) -> Result<(), VaultError> {
+        if self.lost.len() < LOST_MAX {
+            return Ok(());
+        }
+        Err(VaultError::Request {
+            what: format!("more than {LOST_MAX} chunks are lost; marking what needs them would be no help"),
+            hint: Some("bring the store back from a copy, or begin a new repository".to_owned()),
+        })
     }
 
     /// Whether nothing is lost.

@@ -36,6 +36,8 @@ pub struct Root {
     pub forgotten: bool,
     /// The snapshot it was made in place of.
     pub stands_for: Option<SnapshotId>,
+    /// The journal entry up to which its session had read.
+    pub seen: Option<u64>,
 }
 
 /// Checks every configuration, key slot, journal entry and session. Returns the bytes read.
@@ -169,8 +171,8 @@ fn snapshot(
         && !journal.is_void(&id)
     {
         let stands_for = manifest.repaired.as_ref().map(|repaired| repaired.of);
-        let forgotten = journal.is_forgotten(&id);
-        gathered.roots.push(Root { snapshot: id, tree: manifest.root, replaced: false, forgotten, stands_for });
+        let (forgotten, seen) = (journal.is_forgotten(&id), manifest.seen);
+        gathered.roots.push(Root { snapshot: id, tree: manifest.root, replaced: false, forgotten, stands_for, seen });
     }
     Ok(())
 }

@@ -44,7 +44,8 @@ pub struct Followed {
     /// All tree chunks the index knows; those that were reached are seen.
     pub trees: TreeSet,
     read: ReadPacks,
-    joined: Joined,
+    /// Packs that are needed, and those a lost chunk was in.
+    pub joined: Joined,
     /// Chunks no copy of which can be read.
     pub lost: HashMap<Prefix, Why>,
 }

@@ -35,6 +35,14 @@ impl Halt {
         }
     }
 
+    /// The error it makes where nothing can be done about the source either.
+    pub fn into_error(self) -> VaultError {
+        match self {
+            Self::Source { cause, .. } => VaultError::Undecided { what: cause, hint: "nothing was changed".to_owned() },
+            Self::Stop(error) => *error,
+        }
+    }
+
     /// Says which file it is about, unless that was said.
     pub fn at(self, name: &[u8]) -> Self {
         match self {

@@ -12,8 +12,10 @@ mod report;
 mod select;
 mod tree;
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
+use crate::base::id::NodeId;
 use crate::base::object::ObjectKind;
 use crate::repo::index::Index;
 use crate::repo::{RepoError, Repository};
@@ -67,30 +69,42 @@ pub fn run(
     }
     report.unreadable_there = there.unreadable.len();
     let mut run = Run { source, target, here, there, index: None, memo: Memo::default(), begun: false };
+    let mut lossy: BTreeMap<NodeId, Vec<(Held, Held)>> = BTreeMap::new();
     for held in wanted {
         if source.context.cancel.is_requested() {
             return Err(VaultError::Interrupted);
         }
-        let done = match run.there.copy_of(&held.origin).cloned() {
-            Some(copy) if options.force && !options.dry_run => run.refill(&held, &copy, &mut report),
-            Some(copy) => {
-                report.present.push(Present::of(&held, &copy, None));
-                continue;
+        if let Some(copy) = run.there.copy_of(&held.origin).cloned() {
+            report.present.push(Present::of(&held, &copy, options.force));
+            if options.force && !options.dry_run {
+                lossy.entry(held.node).or_default().push((held, copy));
             }
-            None if options.dry_run => {
-                report.copied.push(Copied::planned(&held));
-                continue;
+            continue;
+        }
+        if options.dry_run {
+            report.copied.push(Copied::planned(&held));
+            continue;
+        }
+        match run.copy(&held) {
+            Ok(copied) => {
+                run.there.add(copied.arrived(&held));
+                tell(&copied);
+                report.copied.push(copied);
             }
-            None => run.copy(&held, &mut report, tell),
-        };
-        match done {
-            Ok(()) => {}
             Err(Halt::Source { path, cause }) => {
                 run.source_answers()?;
                 report.failed.push(Failed::of(&held, path, cause));
             }
             Err(Halt::Stop(error)) => return Err(*error),
         }
+    }
+    for (node, pairs) in lossy {
+        let (travel, failed) = run.refill(node, &pairs).map_err(Halt::into_error)?;
+        if !failed.is_empty() {
+            run.source_answers()?;
+        }
+        report.refill.add(&travel);
+        report.failed.extend(failed);
     }
     report.seconds = started.elapsed().as_secs_f64();
     Ok(report)
@@ -110,18 +124,12 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn copy(&mut self, held: &Held, report: &mut CopyReport, tell: &mut dyn FnMut(&Copied)) -> Result<(), Halt> {
-        let copied = self.with_copier(|copier, memo| copier.copy(held, memo))?;
-        self.there.add(copied.arrived(held));
-        tell(&copied);
-        report.copied.push(copied);
-        Ok(())
+    fn copy(&mut self, held: &Held) -> Result<Copied, Halt> {
+        self.with_copier(|copier, memo| copier.copy(held, memo))
     }
 
-    fn refill(&mut self, held: &Held, copy: &Held, report: &mut CopyReport) -> Result<(), Halt> {
-        let travel = self.with_copier(|copier, memo| copier.refill(held, copy, memo))?;
-        report.present.push(Present::of(held, copy, Some(travel)));
-        Ok(())
+    fn refill(&mut self, node: NodeId, pairs: &[(Held, Held)]) -> Result<(Travel, Vec<Failed>), Halt> {
+        self.with_copier(|copier, memo| copier.refill(node, pairs, memo))
     }
 
     fn with_copier<T>(&mut self, work: impl FnOnce(&Copier<'_>, &mut Memo) -> Result<T, Halt>) -> Result<T, Halt> {

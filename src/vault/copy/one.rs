@@ -4,14 +4,15 @@ use std::sync::atomic::Ordering;
 
 use crossbeam_channel::bounded;
 
-use crate::base::id::{ChunkId, SnapshotId};
+use crate::base::id::{ChunkId, NodeId, SnapshotId};
 use crate::base::progress::{Event, Phase};
 use crate::repo::chunks::ChunkReader;
 use crate::repo::crypt::Sealer;
 use crate::repo::index::Index;
-use crate::repo::session::{Session, SessionStart, Standing};
+use crate::repo::session::{Session, SessionStart, Standing, read_record};
 use crate::repo::snapshot::{self, Manifest, SnapshotRecord};
 use crate::repo::{RepoError, Repository, plain};
+use crate::storage::StorageError;
 use crate::sys::meta::Names;
 use crate::vault::backup::chunkers::Chunkers;
 use crate::vault::backup::item::Reading;
@@ -23,8 +24,8 @@ use crate::vault::copy::chunks::{Memo, Porter};
 use crate::vault::copy::halt::Halt;
 use crate::vault::copy::inventory::{Held, Inventory};
 use crate::vault::copy::pair::{Earlier, Twins};
-use crate::vault::copy::report::{Copied, Travel};
-use crate::vault::copy::tree::{Faithful, TreeCopy};
+use crate::vault::copy::report::{Copied, Failed, Travel};
+use crate::vault::copy::tree::{Done, Faithful, Missed, TreeCopy};
 use crate::vault::keys::host_name;
 use crate::vault::{VaultError, sealer};
 
@@ -54,7 +55,11 @@ struct Base {
 struct Moved {
     root: ChunkId,
     travel: Travel,
+    missed: Missed,
 }
+
+/// The session of the target in which something is stored, and what seals there.
+type Hold<'s> = (&'s Session<'s>, &'s Sealer);
 
 impl Copier<'_> {
     /// Copies a snapshot and commits it.
@@ -62,46 +67,85 @@ impl Copier<'_> {
         let manifest = load(self.source.repository, &held.id)?;
         let base = self.base(held);
         let parent = base.as_ref().map(|base| base.there);
-        self.in_session(held, parent, |session, sealer| {
+        self.in_session(held.node, parent, |session, sealer| {
+            let standing = session.standing().map_err(Halt::stop)?;
             // Only what stands whole may be taken over without looking it up (`docs/protocol.md`, W7).
-            let whole = session.standing().map_err(Halt::stop)? == Standing::Whole;
-            let base = base.filter(|_| whole);
-            let Moved { root, travel } = self.bring(held, &manifest, base.as_ref(), (session, sealer), memo)?;
-            self.target.context.progress.on(Event::Phase { phase: Phase::Commit, total: None });
-            let target = self.target.repository;
-            let parent = base.map(|base| base.there);
-            let copy = rewritten(manifest, held, root, &travel, session, parent);
+            let base = base.filter(|_| standing == Standing::Whole);
+            let (moved, added) = self.with_store(held.node, (session, sealer), |store, index| {
+                self.carry(&manifest, base.as_ref(), (store, index), (memo, &mut Done::default()), Care::Strict)
+            })?;
+            let travel = Travel { bytes: manifest.counts.bytes, ..moved.travel }.with(&added);
+            let End { repository: target, context } = self.target;
+            context.progress.on(Event::Phase { phase: Phase::Commit, total: None });
+            let parent = parent.filter(|_| standing != Standing::None);
+            let copy = rewritten(manifest, held, moved.root, &travel, session, parent);
             let known = Job::known_snapshots(target, session, parent).map_err(Halt::stop)?;
             let snapshot = run::commit(session, &copy, &known).map_err(Halt::stop)?;
             Ok(Copied { snapshot: Some(snapshot), travel, ..Copied::planned(held) })
         })
     }
 
-    /// Brings what the target has lost of a copy it holds. The session commits nothing: all that is stored belongs to
-    /// that copy.
-    pub fn refill(&self, held: &Held, copy: &Held, memo: &mut Memo) -> Result<Travel, Halt> {
-        let manifest = load(self.source.repository, &held.id)?;
-        let there = load(self.target.repository, &copy.id)?;
-        self.in_session(held, Some(copy.id), |session, sealer| {
-            let Moved { root, travel } = self.bring(held, &manifest, None, (session, sealer), memo)?;
-            if root != there.root {
-                return Err(Halt::source(format!("its copy {} holds something else", snapshot::name(&copy.id))));
-            }
-            let reason = format!("it stored what {} had lost", snapshot::name(&copy.id));
-            session.abandon(&reason).map_err(Halt::stop)?;
-            Ok(travel)
+    /// Goes through snapshots of one node that the target has copies of, and brings what is lost of these. The session
+    /// commits nothing: all that is stored belongs to the copies. Gives what travelled, and what could not.
+    pub fn refill(&self, node: NodeId, pairs: &[(Held, Held)], memo: &mut Memo) -> Result<(Travel, Vec<Failed>), Halt> {
+        self.in_session(node, None, |session, sealer| {
+            let mut done = Done::default();
+            let (outcome, added) = self.with_store(node, (session, sealer), |store, index| {
+                let (mut sum, mut failed) = (Travel::default(), Vec::new());
+                for (held, copy) in pairs {
+                    match self.refill_one(held, copy, (store, index), (memo, &mut done)) {
+                        Ok(travel) => sum.add(&travel),
+                        Err(Halt::Source { path, cause }) => {
+                            failed.push(Failed { present: true, ..Failed::of(held, path, cause) });
+                        }
+                        Err(stop) => return Err(stop),
+                    }
+                }
+                Ok((sum, failed))
+            })?;
+            // Somebody may have ended it already: there is nothing to be committed.
+            let _ = session.abandon("it stored what copies had lost");
+            Ok((outcome.0.with(&added), outcome.1))
         })
     }
 
+    fn refill_one(
+        &self,
+        held: &Held,
+        copy: &Held,
+        target: (&ChunkStore<'_>, &Index),
+        memory: (&mut Memo, &mut Done),
+    ) -> Result<Travel, Halt> {
+        let manifest = load(self.source.repository, &held.id)?;
+        let name = snapshot::name(&copy.id);
+        let there = match read_record(self.target.repository, &name) {
+            Ok(SnapshotRecord::Committed(there)) => there.root,
+            Ok(SnapshotRecord::Aborted(_)) | Err(RepoError::Storage(StorageError::NotFound { .. })) => {
+                return Err(Halt::source(format!("its copy {name} is gone; the next run copies it anew")));
+            }
+            Err(error) => return Err(Halt::stop(error)),
+        };
+        let Moved { root, travel, missed } = self.carry(&manifest, None, target, memory, Care::GoOn)?;
+        match missed {
+            Missed { first: Some((path, cause)), count: 1 } => Err(Halt::Source { path, cause }),
+            Missed { first: Some((path, cause)), count } => {
+                Err(Halt::Source { path, cause: format!("{cause} (and {} more)", count - 1) })
+            }
+            Missed { first: None, .. } if root != there => {
+                Err(Halt::source(format!("its copy {name} holds something else")))
+            }
+            Missed { first: None, .. } => Ok(Travel { bytes: manifest.counts.bytes, ..travel }),
+        }
+    }
     /// Does something in a session of the target, which is ended if that fails.
     fn in_session<T>(
         &self,
-        held: &Held,
+        node: NodeId,
         parent: Option<SnapshotId>,
         work: impl FnOnce(&Session<'_>, &Sealer) -> Result<T, Halt>,
     ) -> Result<T, Halt> {
         let sealer = sealer::begin(self.target.repository).map_err(Halt::stop)?;
-        let start = SessionStart { node: held.node, parent, host: host_name() };
+        let start = SessionStart { node, parent, host: host_name() };
         let session = Session::begin(self.target.repository, &sealer, start).map_err(Halt::stop)?;
         work(&session, &sealer).inspect_err(|halt| {
             // Best effort: a session that cannot say that it gave up is fenced when its lease runs out.
@@ -123,49 +167,42 @@ impl Copier<'_> {
         self.source.repository.secrets.names_like(&self.target.repository.secrets)
     }
 
-    /// Stores what the target has not, up to the root.
-    fn bring(
+    /// Stores things in the target; when this returns they are durable, and listed. Gives what was added, too.
+    fn with_store<T>(
         &self,
-        held: &Held,
-        manifest: &Manifest,
-        base: Option<&Base>,
-        (session, sealer): (&Session<'_>, &Sealer),
-        memo: &mut Memo,
-    ) -> Result<Moved, Halt> {
+        node: NodeId,
+        (session, sealer): Hold<'_>,
+        work: impl FnOnce(&ChunkStore<'_>, &Index) -> Result<T, Halt>,
+    ) -> Result<(T, Travel), Halt> {
         let End { repository: target, context } = self.target;
-        let index = Job::index(target, session, context).map_err(Halt::stop)?;
+        let index = Job::index(target, session.journal(), context).map_err(Halt::stop)?;
         if self.look_for_orphans {
             Job::list_orphans(target, &index, sealer, context).map_err(Halt::stop)?;
         }
         let (full_in, full_out) = bounded(PACKS_AHEAD);
-        let store = ChunkStore::new(target, &index, sealer, held.node, full_in);
+        let store = ChunkStore::new(target, &index, sealer, node, full_in);
         context.progress.on(Event::Phase { phase: Phase::Copy, total: None });
-        let moved = pipeline::with_publisher(&store, &full_out, session, context, || {
-            match self.carry(manifest, base, &store, &index, memo) {
-                Err(Halt::Stop(error)) => Err(*error),
-                // What has arrived is kept for the next try.
-                moved => Ok(moved),
-            }
+        let made = pipeline::with_publisher(&store, &full_out, session, context, || match work(&store, &index) {
+            Err(Halt::Stop(error)) => Err(*error),
+            // What has arrived is kept for the next try.
+            made => Ok(made),
         });
-        let Moved { root, mut travel } = moved.map_err(Halt::stop)??;
+        let made = made.map_err(Halt::stop)??;
         if context.cancel.is_requested() {
             return Err(Halt::stop(VaultError::Interrupted));
         }
-        travel.bytes = manifest.counts.bytes;
-        travel.bytes_skipped = travel.bytes.saturating_sub(travel.bytes_read);
-        travel.chunks_added = store.added.chunks.load(Ordering::Relaxed);
-        travel.bytes_added = store.added.bytes.load(Ordering::Relaxed);
-        travel.bytes_stored = store.added.stored.load(Ordering::Relaxed);
-        Ok(Moved { root, travel })
+        let [chunks_added, bytes_added, bytes_stored] =
+            [&store.added.chunks, &store.added.bytes, &store.added.stored].map(|count| count.load(Ordering::Relaxed));
+        Ok((made, Travel { chunks_added, bytes_added, bytes_stored, ..Travel::default() }))
     }
 
     fn carry(
         &self,
         manifest: &Manifest,
         base: Option<&Base>,
-        store: &ChunkStore<'_>,
-        index: &Index,
-        memo: &mut Memo,
+        (store, index): (&ChunkStore<'_>, &Index),
+        (memo, done): (&mut Memo, &mut Done),
+        care: Care,
     ) -> Result<Moved, Halt> {
         let (source, target) = (self.source.repository, self.target.repository);
         let (progress, cancel) = (self.target.context.progress, self.target.context.cancel);
@@ -174,16 +211,28 @@ impl Copier<'_> {
         let (here, there) = (ChunkReader::new(source, self.index), ChunkReader::new(target, index));
         let faithful = Faithful(&here);
         let alike = self.names_alike();
+        let mut missed = Missed::default();
         let moved = pipeline::with_spread_lanes(&reading, |spread| {
             let porter = Porter::new(&here, store, spread, (!alike).then_some(memo), (progress, cancel));
             let earlier = base.map(|_| Earlier { source: (!alike).then_some(&here as _), target: &there });
-            let mut walk = TreeCopy::new(&faithful, earlier, porter, TreeChunks::new(store));
+            let notes = (care == Care::GoOn).then_some(&mut missed);
+            let mut walk = TreeCopy::new(&faithful, earlier, porter, TreeChunks::new(store), (done, notes));
             let root = walk.run(manifest.root, base.map(|base| base.roots));
             let travel = walk.finished().finish();
-            Ok(root.map(|root| Moved { root, travel }))
+            Ok(root.map(|root| (root, travel)))
         });
-        moved.map_err(Halt::stop)?
+        let (root, travel) = moved.map_err(Halt::stop)??;
+        Ok(Moved { root, travel, missed })
     }
+}
+
+/// What is to be done about what the source cannot give.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Care {
+    /// It ends the walk: a copy with holes would look like a backup.
+    Strict,
+    /// The rest is brought all the same.
+    GoOn,
 }
 
 /// The manifest of a snapshot, if this program would write it just so.

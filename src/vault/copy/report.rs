@@ -29,6 +29,13 @@ pub struct Travel {
 }
 
 impl Travel {
+    /// It, with what was added to the target.
+    pub(super) fn with(mut self, added: &Self) -> Self {
+        self.add(added);
+        self.bytes_skipped = self.bytes.saturating_sub(self.bytes_read);
+        self
+    }
+
     /// Adds another snapshot's.
     pub fn add(&mut self, other: &Self) {
         self.bytes += other.bytes;
@@ -87,12 +94,12 @@ pub struct Present {
     pub snapshot: SnapshotId,
     /// Whether the target has forgotten it.
     pub forgotten: bool,
-    /// What travelled because the target had lost it; `None` if nobody looked.
-    pub refilled: Option<Travel>,
+    /// Whether it was gone through for what the target had lost of it.
+    pub refilled: bool,
 }
 
 impl Present {
-    pub(super) fn of(held: &Held, copy: &Held, refilled: Option<Travel>) -> Self {
+    pub(super) fn of(held: &Held, copy: &Held, refilled: bool) -> Self {
         Self { source: held.id, snapshot: copy.id, forgotten: copy.forgotten, refilled }
     }
 }
@@ -106,16 +113,18 @@ pub struct Failed {
     pub path: Option<String>,
     /// Why.
     pub cause: String,
+    /// Whether a copy is there: only what that had lost was not all brought.
+    pub present: bool,
 }
 
 impl Failed {
     pub(super) fn of(held: &Held, path: Option<Vec<u8>>, cause: String) -> Self {
         let path = path.map(|path| format!("/{}", String::from_utf8_lossy(&path)));
-        Self { object: crate::repo::snapshot::name(&held.id).to_string(), path, cause }
+        Self { object: crate::repo::snapshot::name(&held.id).to_string(), path, cause, present: false }
     }
 
     pub(super) fn unreadable((object, cause): &(String, String)) -> Self {
-        Self { object: object.clone(), path: None, cause: cause.clone() }
+        Self { object: object.clone(), path: None, cause: cause.clone(), present: false }
     }
 }
 
@@ -149,6 +158,8 @@ pub struct CopyReport {
     pub copied: Vec<Copied>,
     /// Snapshots the target had.
     pub present: Vec<Present>,
+    /// What travelled for those that were gone through.
+    pub refill: Travel,
     /// Snapshots that could not be copied.
     pub failed: Vec<Failed>,
     /// Snapshots of the target that cannot be read: one of them may be a copy that was made again.
@@ -164,6 +175,7 @@ impl CopyReport {
             likeness,
             copied: Vec::new(),
             present: Vec::new(),
+            refill: Travel::default(),
             failed: Vec::new(),
             unreadable_there: 0,
             seconds: 0.0,
@@ -172,9 +184,8 @@ impl CopyReport {
 
     /// All that travelled.
     pub fn travel(&self) -> Travel {
-        let refilled = self.present.iter().filter_map(|present| present.refilled.as_ref());
-        self.copied.iter().map(|copied| &copied.travel).chain(refilled).fold(Travel::default(), |mut sum, travel| {
-            sum.add(travel);
+        self.copied.iter().fold(self.refill, |mut sum, copied| {
+            sum.add(&copied.travel);
             sum
         })
     }

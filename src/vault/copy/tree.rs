@@ -33,14 +33,37 @@ impl TreeSource for Faithful<'_> {
     }
 }
 
+/// Directories finished in a session, here and there: all below them is stored, or was found.
+#[derive(Default)]
+pub struct Done(HashMap<ChunkId, ChunkId>);
+
+impl Done {
+    fn note(&mut self, source: ChunkId, target: ChunkId) {
+        if self.0.len() >= TREES_MAX {
+            self.0.clear();
+        }
+        self.0.insert(source, target);
+    }
+}
+
+/// What a walk that goes on without what the source cannot give has left out.
+#[derive(Debug, Default)]
+pub struct Missed {
+    /// The first of it: path and cause.
+    pub first: Option<(Option<Vec<u8>>, String)>,
+    /// How much there was: files, or directories with all below them.
+    pub count: u64,
+}
+
 /// Copies one tree.
 pub struct TreeCopy<'c> {
     source: &'c dyn TreeSource,
     earlier: Option<Earlier<'c>>,
     porter: Porter<'c>,
     sink: TreeChunks<'c, 'c>,
-    /// Directories finished in this session; all below them is stored, or was found.
-    done: HashMap<ChunkId, ChunkId>,
+    done: &'c mut Done,
+    /// Takes what the source cannot give; without it that ends the walk.
+    missed: Option<&'c mut Missed>,
     path: Vec<u8>,
 }
 
@@ -55,6 +78,14 @@ struct Level<'c> {
     entries: Entries<'c>,
     before: Option<Pair<'c>>,
     writer: DirectoryWriter,
+    /// Whether something in it was missed.
+    torn: bool,
+}
+
+enum Step<'c> {
+    Went,
+    Down(Box<Level<'c>>),
+    End,
 }
 
 impl<'c> TreeCopy<'c> {
@@ -64,8 +95,9 @@ impl<'c> TreeCopy<'c> {
         earlier: Option<Earlier<'c>>,
         porter: Porter<'c>,
         sink: TreeChunks<'c, 'c>,
+        (done, missed): (&'c mut Done, Option<&'c mut Missed>),
     ) -> Self {
-        Self { source, earlier, porter, sink, done: HashMap::new(), path: Vec::new() }
+        Self { source, earlier, porter, sink, done, missed, path: Vec::new() }
     }
 
     /// Copies everything below a root; gives its name in the target. `before` is the root of an earlier snapshot.
@@ -79,14 +111,10 @@ impl<'c> TreeCopy<'c> {
             let Some(level) = stack.last_mut() else { return Err(lost("the walk has no directory")) };
             self.path.truncate(level.path);
             self.porter.check_cancel()?;
-            match level.entries.next() {
-                Some(entry) => {
-                    let entry = entry.map_err(|error| Halt::from(error).at(&self.path))?;
-                    if let Some(below) = self.entry(level, entry)? {
-                        deepen(&mut stack, below, &self.path)?;
-                    }
-                }
-                None => {
+            match self.step(level)? {
+                Step::Went => {}
+                Step::Down(below) => deepen(&mut stack, *below, &self.path)?,
+                Step::End => {
                     let Some(level) = stack.pop() else { return Err(lost("a directory is gone")) };
                     let made = self.finish(level, stack.last_mut())?;
                     if stack.is_empty() {
@@ -94,6 +122,31 @@ impl<'c> TreeCopy<'c> {
                     }
                 }
             }
+        }
+    }
+
+    fn step(&mut self, level: &mut Level<'c>) -> Result<Step<'c>, Halt> {
+        match level.entries.next() {
+            None => Ok(Step::End),
+            Some(Ok(entry)) => match self.entry(level, entry) {
+                Ok(Some(below)) => Ok(Step::Down(Box::new(below))),
+                Ok(None) => Ok(Step::Went),
+                Err(halt) => self.miss(level, halt).map(|()| Step::Went),
+            },
+            Some(Err(error)) => self.miss(level, Halt::from(error).at(&self.path)).map(|()| Step::End),
+        }
+    }
+
+    /// Goes on without what the source cannot give, if that is wanted.
+    fn miss(&mut self, level: &mut Level<'c>, halt: Halt) -> Result<(), Halt> {
+        match (halt, &mut self.missed) {
+            (Halt::Source { path, cause }, Some(missed)) => {
+                level.torn = true;
+                missed.count += 1;
+                missed.first.get_or_insert((path, cause));
+                Ok(())
+            }
+            (halt, _) => Err(halt),
         }
     }
 
@@ -106,7 +159,15 @@ impl<'c> TreeCopy<'c> {
     fn level(&self, tree: ChunkId, entry: Option<Entry>, before: Option<Twins>) -> Level<'c> {
         let pair = self.earlier.zip(before).map(|(earlier, twins)| Pair::new(earlier, twins));
         let entries = Entries::new(self.source, tree);
-        Level { path: self.path.len(), tree, entry, entries, before: pair, writer: DirectoryWriter::default() }
+        Level {
+            path: self.path.len(),
+            tree,
+            entry,
+            entries,
+            before: pair,
+            writer: DirectoryWriter::default(),
+            torn: false,
+        }
     }
 
     /// Takes an entry over; a directory that must be walked is given back as the next level.
@@ -137,7 +198,7 @@ impl<'c> TreeCopy<'c> {
     }
 
     fn known_tree(&mut self, known: Option<&Known>, tree: ChunkId) -> Option<ChunkId> {
-        let made = known.and_then(|known| known.tree(tree)).or_else(|| self.done.get(&tree).copied())?;
+        let made = known.and_then(|known| known.tree(tree)).or_else(|| self.done.0.get(&tree).copied())?;
         self.porter.travel.directories_taken_over += 1;
         Some(made)
     }
@@ -148,11 +209,11 @@ impl<'c> TreeCopy<'c> {
 
     fn finish(&mut self, level: Level<'c>, above: Option<&mut Level<'c>>) -> Result<ChunkId, Halt> {
         let made = level.writer.finish(&mut self.sink).map_err(Halt::stop)?;
-        if self.done.len() >= TREES_MAX {
-            self.done.clear();
+        if !level.torn {
+            self.done.note(level.tree, made);
         }
-        self.done.insert(level.tree, made);
         if let (Some(above), Some(mut entry)) = (above, level.entry) {
+            above.torn |= level.torn;
             entry.tree = Some(made);
             self.push(above, &entry)?;
         }

@@ -8,7 +8,7 @@ mod doom;
 mod held;
 mod live;
 mod look;
-mod marks;
+pub(super) mod marks;
 mod plan;
 mod repack;
 mod report;

@@ -1,6 +1,6 @@
 //! Mending packs: what can still be read of damaged ones is stored again, in new packs that segments list, and then
-//! the journal says that the damaged ones are lost, and missing ones too: from then on backups store their chunks again,
-//! also of files that look unchanged.
+//! the journal marks the damaged ones, and missing ones too. What is lost with them it says as such: from then on backups
+//! store those chunks again, also of files that look unchanged.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::{Mutex, PoisonError};
@@ -13,7 +13,8 @@ use crate::repo::index::unlisted::list_unlisted_packs;
 use crate::repo::index::{Index, IndexOptions, Verdicts};
 use crate::repo::journal::{Entry, State};
 use crate::repo::pack::copies;
-use crate::vault::check::{Job, Scratch, Verdict, workers};
+use crate::vault::check::{Job, Losses, ReadData, Request, Root, Scratch, Verdict, workers};
+use crate::vault::prune::marks;
 use crate::vault::repair::salvage::{Bad, Salvaged, Salvager};
 use crate::vault::repair::tables;
 use crate::vault::sealer;
@@ -35,6 +36,13 @@ pub struct DamagedPack {
     bad: Bad,
 }
 
+impl DamagedPack {
+    /// Whether something is lost with it, as far as anybody can tell.
+    fn is_loss(&self) -> bool {
+        self.chunks.lost > 0 || self.bad.table.is_none()
+    }
+}
+
 /// What mending packs takes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 pub struct PacksPlan {
@@ -42,8 +50,12 @@ pub struct PacksPlan {
     pub read: u64,
     /// Damaged packs that something is to be done about.
     pub damaged: Vec<DamagedPack>,
-    /// Packs the index lists and the store does not have, and of which the journal does not say so yet.
+    /// Packs the index lists, the store does not have, and snapshots need that count as whole.
     pub missing: Vec<PackId>,
+    /// Packs the index lists and the store does not have, not marked yet, which no snapshot misses.
+    pub unneeded: Vec<PackId>,
+    /// Chunks in no pack anybody knows, which snapshots need that count as whole.
+    pub unknown: u64,
     /// Damaged and missing packs about which everything was done before.
     pub done: u64,
 }
@@ -51,7 +63,12 @@ pub struct PacksPlan {
 impl PacksPlan {
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
-        self.damaged.is_empty() && self.missing.is_empty()
+        self.damaged.is_empty() && self.missing.is_empty() && self.unneeded.is_empty() && self.unknown == 0
+    }
+
+    /// Whether something is lost of which the journal does not say so yet.
+    pub fn is_loss(&self) -> bool {
+        self.damaged.iter().any(DamagedPack::is_loss) || !self.missing.is_empty() || self.unknown > 0
     }
 }
 
@@ -89,6 +106,14 @@ impl<'a> Desk<'a> {
         self.index.packs().map(|entry| Ok(entry.map(|(number, pack)| (pack.id, number))?)).collect()
     }
 
+    /// What snapshots lack that count as whole. Data is not read for it.
+    fn losses(&self) -> Result<Losses, VaultError> {
+        let Self { repository, index, journal, context } = self;
+        let request = Request::from(ReadData::None);
+        let is_whole = |journal: &State, root: &Root| journal.is_whole_at(root.seen);
+        Losses::find(repository, index, journal.clone(), request, is_whole, *context)
+    }
+
     fn stored(&self) -> Result<BTreeMap<PackId, u64>, VaultError> {
         let listed = copies::list(&*self.repository.storage)?;
         let packs = listed.iter().filter_map(|entry| Some((entry.name.text().parse().ok()?, entry.bytes)));
@@ -103,35 +128,42 @@ pub fn plan(repository: &Repository, named: &[String], context: Context<'_>) -> 
     let (known, stored) = (desk.known()?, desk.stored()?);
     let wanted = wanted(named, known.keys().chain(stored.keys()))?;
     let is_wanted = |pack: &PackId| wanted.as_ref().is_none_or(|wanted| wanted.contains(pack));
-    let mut plan = PacksPlan::default();
-    for pack in known.keys().filter(|pack| is_wanted(pack) && !stored.contains_key(pack)) {
-        if desk.journal.is_lost(pack) {
-            plan.done += 1;
-        } else {
-            plan.missing.push(*pack);
-        }
-    }
-    let reading: Vec<(PackId, u64)> = stored.into_iter().filter(|(pack, _)| is_wanted(pack)).collect();
+    let reading: Vec<(PackId, u64)> =
+        stored.iter().filter(|(pack, _)| is_wanted(pack)).map(|(pack, bytes)| (*pack, *bytes)).collect();
     let total = reading.iter().map(|(_, bytes)| bytes).sum();
     context.progress.on(Event::Phase { phase: Phase::Data, total: Some(total) });
-    plan.read = reading.len() as u64;
     let damaged = damaged(&desk, &known, &reading)?;
+    let losses = desk.losses()?;
+    let mut plan = PacksPlan { read: reading.len() as u64, ..PacksPlan::default() };
+    for (pack, number) in known.iter().filter(|(pack, _)| is_wanted(pack) && !stored.contains_key(pack)) {
+        match (losses.guilty.contains(number), desk.journal.is_marked(pack)) {
+            (true, _) => plan.missing.push(*pack),
+            (false, false) => plan.unneeded.push(*pack),
+            (false, true) => plan.done += 1,
+        }
+    }
+    if wanted.is_none() {
+        plan.unknown = losses.unknown();
+    }
     let tables = tables::of(repository, &desk.journal, damaged.iter().map(|(pack, ..)| *pack).collect(), context)?;
     let mut salvager = salvager(&desk, damaged.iter().map(|(pack, ..)| *pack), &known);
     for (id, verdict) in damaged {
         let bad = Bad { lost: verdict.lost, table: tables.get(&id).cloned() };
         let chunks = salvager.examine(id, &bad, &mut |_, _, _| Ok(()))?;
-        let marked = desk.journal.is_marked(&id);
-        if desk.journal.is_lost(&id) && chunks.salvaged == 0 {
+        let (cause, marked) = (verdict.faults.join("; "), desk.journal.is_marked(&id));
+        let pack = DamagedPack { id, cause, marked, chunks, bad };
+        let missed = known.get(&id).is_some_and(|number| losses.guilty.contains(number));
+        let is_told = !pack.is_loss() || desk.journal.is_lost(&id) && !missed;
+        if marked && chunks.salvaged == 0 && is_told {
             plan.done += 1;
         } else {
-            plan.damaged.push(DamagedPack { id, cause: verdict.faults.join("; "), marked, chunks, bad });
+            plan.damaged.push(pack);
         }
     }
     Ok(plan)
 }
 
-/// Does it: new packs, segments that list them, the entry in the journal, in this order.
+/// Does it: new packs, segments that list them, entries in the journal, in this order.
 pub fn apply(repository: &Repository, plan: PacksPlan, context: Context<'_>) -> Result<PacksRepair, VaultError> {
     if plan.is_empty() {
         return Ok(PacksRepair { plan, ..PacksRepair::default() });
@@ -147,21 +179,30 @@ pub fn apply(repository: &Repository, plan: PacksPlan, context: Context<'_>) -> 
         salvager.examine(pack.id, &pack.bad, &mut |domain, id, bytes| writer.add(domain, id, bytes.to_vec()))?;
     }
     let written = writer.finish()?.packs;
-    let gone: Vec<PackId> = plan.damaged.iter().map(|pack| pack.id).chain(plan.missing.iter().copied()).collect();
-    let marked = mark(repository, &gone)?;
+    let marked = say(&desk, &plan)?;
     Ok(PacksRepair { plan, written, marked })
 }
 
-/// Marks follow from the journal alone: whoever loses a number asks it again.
-fn mark(repository: &Repository, packs: &[PackId]) -> Result<u64, VaultError> {
+/// Says in the journal which packs are lost, and marks those of which nothing is. Gives how many were not marked
+/// before. Both follow from the journal alone: whoever loses a number asks it again.
+fn say(desk: &Desk<'_>, plan: &PacksPlan) -> Result<u64, VaultError> {
     let mut marked = 0;
-    repository.journal().append(&repository.secrets, &*repository.seams.clock, |state| {
-        let is_new = |pack: &&PackId| !state.is_doomed(pack) && !state.is_lost(pack);
-        let fresh: Vec<PackId> = packs.iter().filter(is_new).copied().collect();
-        marked = fresh.len() as u64;
-        Ok((!fresh.is_empty()).then_some(Entry::Lost(fresh)))
-    })?;
-    Ok(marked)
+    if plan.is_loss() {
+        let damaged = plan.damaged.iter().filter(|pack| pack.is_loss()).map(|pack| pack.id);
+        let packs: Vec<PackId> = damaged.chain(plan.missing.iter().copied()).collect();
+        marks::append(desk.repository, |state| {
+            let packs: Vec<PackId> = packs.iter().filter(|pack| !state.is_doomed(pack)).copied().collect();
+            // Another repair was faster.
+            let is_said = state.last_lost > desk.journal.last_lost && packs.iter().all(|pack| state.is_lost(pack));
+            marked = packs.iter().filter(|pack| !is_said && !state.is_marked(pack)).count() as u64;
+            (!is_said).then_some(Entry::Lost(packs))
+        })?;
+    }
+    let salvaged = plan.damaged.iter().filter(|pack| !pack.is_loss()).map(|pack| pack.id);
+    let rest: Vec<PackId> = salvaged.chain(plan.unneeded.iter().copied()).collect();
+    let before = desk.repository.journal().load()?;
+    marks::mark(desk.repository, &rest)?;
+    Ok(marked + rest.iter().filter(|pack| !before.is_marked(pack)).count() as u64)
 }
 
 /// Reads packs and gives those with something wrong, in order of name.

@@ -89,7 +89,8 @@ fn work(
     let head = journal.head;
     let index = index(repository, &journal, context)?;
     let request = Request { marked: true, ..read.into() };
-    let losses = Losses::find(repository, &index, journal, request, context)?;
+    let losses = Losses::find(repository, &index, journal, request, |_, _| true, context)?;
+    losses.require_all_known()?;
     let mut plan = SnapshotsPlan { unreadable: losses.unreadable.clone(), ..SnapshotsPlan::default() };
     let bench = Bench { repository, index: &index, losses: &losses, head: Cell::new(head), context };
     for root in losses.roots.iter().filter(|root| !root.forgotten) {
@@ -223,7 +224,8 @@ impl Bench<'_> {
             repaired: Some(Repaired { of: root.snapshot, time: now, files, directories }),
             // What it is a copy of has an equal tree; this has not.
             origin: None,
-            seen: Some(session.journal().head),
+            // Its content is the parent's: nothing more was looked up than what is marked.
+            seen: manifest.seen,
             ..manifest
         };
         let name = snapshot::name(&root.snapshot);
