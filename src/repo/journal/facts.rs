@@ -9,7 +9,7 @@ use minicbor::{Decode, Encode};
 
 use crate::base::clock::Timestamp;
 use crate::base::id::{PackId, SegmentId, SessionId, SnapshotId, WriterId};
-use crate::repo::journal::entry::{Closed, Entry, Pin, Revocation};
+use crate::repo::journal::entry::{Arrival, Closed, Entry, Pin, Revocation};
 use crate::repo::journal::ledger::Ledger;
 
 /// When something was said.
@@ -210,14 +210,7 @@ impl Facts {
                     self.forgotten.remove(snapshot);
                 }
             }
-            Entry::Purge(snapshots) => {
-                for snapshot in snapshots {
-                    self.forgotten.remove(snapshot);
-                    self.pins.remove(snapshot);
-                    self.arrived.remove(snapshot);
-                    self.purged.insert(*snapshot);
-                }
-            }
+            Entry::Purge(snapshots) => snapshots.iter().for_each(|snapshot| self.purge(*snapshot)),
             Entry::Pin(snapshot, pin) if !self.purged.contains(snapshot) => {
                 self.pins.insert(*snapshot, pin.clone());
             }
@@ -238,15 +231,26 @@ impl Facts {
                 self.last_lost = Some(since.number);
             }
             Entry::Arrived(arrivals) => {
-                for arrival in arrivals.iter().filter(|arrival| !self.purged.contains(&arrival.snapshot)) {
-                    self.arrived.entry(arrival.snapshot).or_insert(arrival.time);
-                }
+                arrivals.iter().for_each(|arrival| self.arrive(arrival));
                 self.last_arrived = Some(since.time);
             }
             Entry::Verified(packs, by) => self.verified.note(since, *by, packs),
             Entry::Revoke(writer, revocation) => {
                 self.revoked.entry(*writer).or_insert_with(|| revocation.clone());
             }
+        }
+    }
+
+    fn purge(&mut self, snapshot: SnapshotId) {
+        self.forgotten.remove(&snapshot);
+        self.pins.remove(&snapshot);
+        self.arrived.remove(&snapshot);
+        self.purged.insert(snapshot);
+    }
+
+    fn arrive(&mut self, arrival: &Arrival) {
+        if !self.purged.contains(&arrival.snapshot) {
+            self.arrived.entry(arrival.snapshot).or_insert(arrival.time);
         }
     }
 
