@@ -148,10 +148,11 @@ fn a_full_repository_gives_back_what_was_forgotten() {
     };
     let store = machine.found_on_disk("disk/vault");
     machine.write("goes.bin", &noise(1, 40 << 20));
-    machine.write("stays.bin", &noise(2, 10 << 20));
     assert!(machine.backup_program("disk/vault").output().unwrap().status.success());
     let gone = machine.snapshots(&store)[0].0;
     std::fs::remove_file(machine.source().join("goes.bin")).unwrap();
+    // In packs of its own: how two files share packs depends on which thread is faster.
+    machine.write("stays.bin", &noise(2, 10 << 20));
     assert!(machine.backup_program("disk/vault").output().unwrap().status.success());
     machine.forget(&store, gone);
     let prune = ["prune", "--no-repack", "--undo-window", "0s", "--grace", "0s"];
@@ -165,7 +166,7 @@ fn a_full_repository_gives_back_what_was_forgotten() {
     let done = machine.program("disk/vault", &prune).output().unwrap();
     assert!(done.status.success(), "{done:?}");
     let left: u64 = machine.objects_on_disk("disk/vault", "packs").iter().map(|(_, bytes)| bytes).sum();
-    assert!(left < 30 << 20, "whole packs went, and {left} bytes are left");
+    assert!(left < 12 << 20, "whole packs went, and {left} bytes are left");
     let (_, kept) = machine.snapshots(&store).remove(0);
     assert_eq!(machine.misses(&store, &machine.folders, &kept, &machine.source()), [""; 0]);
     assert!(machine.check(&store, &machine.folders).unwrap().is_clean());

@@ -125,6 +125,15 @@ fn where_a_backup_runs_and_where_it_gave_no_sign_of_life() {
 }
 
 #[test]
+fn where_a_snapshot_that_is_due_cannot_be_read() {
+    let vault = with_waste();
+    let forgotten: Vec<_> = vault.open().journal().load().unwrap().forgotten.keys().copied().collect();
+    vault.flip(&dssvault::repo::snapshot::name(&forgotten[0]), 300);
+    let done = require_foretold(&vault, &at_once());
+    assert_eq!(done.purged.len(), 2, "nobody asks any more what they need");
+}
+
+#[test]
 fn a_backup_whose_record_cannot_be_read_is_told_with_the_way_out() {
     let vault = with_waste();
     let repository = vault.open();

@@ -120,7 +120,7 @@ impl View for PacksView {
             text.push_str(&format!("MISSING  packs/{pack}: backups store its chunks again where they still are\n"));
         }
         for pack in &plan.unneeded {
-            text.push_str(&format!("MISSING  packs/{pack}: no snapshot misses it\n"));
+            text.push_str(&format!("GONE     packs/{pack}: no snapshot misses it\n"));
         }
         if plan.unknown > 0 {
             let chunks = counted(plan.unknown, "chunk", "chunks");

@@ -29,8 +29,14 @@ pub struct Look {
 }
 
 impl Look {
-    /// Looks. Fails if a snapshot cannot be read and nobody set it aside: what it needs is not known then.
-    pub fn take(repository: &Repository, known: &mut Known, context: Context<'_>) -> Result<Self, VaultError> {
+    /// Looks. Fails if a snapshot cannot be read and nobody set it aside: what it needs is not known then. Those of
+    /// `purged` are taken for purged, whatever the journal says.
+    pub fn take(
+        repository: &Repository,
+        known: &mut Known,
+        purged: &[SnapshotId],
+        context: Context<'_>,
+    ) -> Result<Self, VaultError> {
         let journal = repository.journal().load()?;
         let sessions = sessions::list(repository)?;
         let parents: HashSet<SnapshotId> =
@@ -38,7 +44,10 @@ impl Look {
         let voids = journal.voids();
         let counts = |id: &SnapshotId| {
             parents.contains(id)
-                || !(journal.is_purged(id) || voids.contains(id) || journal.quarantined.contains_key(id))
+                || !(journal.is_purged(id)
+                    || purged.contains(id)
+                    || voids.contains(id)
+                    || journal.quarantined.contains_key(id))
         };
         let stored: Vec<SnapshotId> = snapshot::list(repository)?.into_iter().map(|stored| stored.id).collect();
         let wanted: Vec<SnapshotId> = stored.into_iter().filter(counts).collect();
@@ -55,7 +64,7 @@ impl Look {
         self.sessions.extract_if(.., |found| is_lapsed(found)).map(|found| found.id).collect()
     }
 
-    /// Takes snapshots out, as if they had been purged.
+    /// Takes snapshots out, as if they had been purged, if no session that is left builds upon them.
     pub fn without(&mut self, purged: &[SnapshotId]) {
         let parents: HashSet<SnapshotId> = self.live().filter_map(|found| found.record.parent).collect();
         self.roots.retain(|id, _| !purged.contains(id) || parents.contains(id));

@@ -108,7 +108,7 @@ impl<'a> Prune<'a> {
     }
 
     fn look(&mut self) -> Result<Look, VaultError> {
-        Look::take(self.repository, &mut self.known, self.context)
+        Look::take(self.repository, &mut self.known, &self.report.purged, self.context)
     }
 
     /// The index by a journal, with packs that no segment lists judged by their own tables. A segment that cannot be
