@@ -107,6 +107,23 @@ fn a_snapshot_that_cannot_be_copied_is_named_and_the_exit_code_is_1() {
     assert_eq!(away(&desk, &["snapshots", "--json"]).expect_code(0).json(), serde_json::json!([]));
 }
 
+#[test]
+fn what_the_other_side_has_lost_comes_back_with_force() {
+    let desk = two_repositories();
+    both(&desk, &["copy", "-q"]).expect_code(0);
+    for pack in walk(&desk.path("away/packs")) {
+        std::fs::remove_file(pack).unwrap();
+    }
+    away(&desk, &["check"]).expect_code(1);
+    let told = away(&desk, &["repair", "packs"]).expect_code(1);
+    assert!(told.out.contains("next: back up every node") && !told.out.contains("GONE"), "{}", told.out);
+    let planned = both(&desk, &["copy", "--force", "-n"]).expect_code(0);
+    assert!(planned.out.contains("would go through 1 snapshot of these"), "{}", planned.out);
+    let done = both(&desk, &["copy", "--force"]).expect_code(0);
+    assert!(done.out.contains("went through 1 snapshot of these for what had been lost there"), "{}", done.out);
+    away(&desk, &["check", "--read-data"]).expect_code(0);
+}
+
 fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
     let folders = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     folders.flat_map(|folder| std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path())).collect()

@@ -138,8 +138,10 @@ pub fn plan(repository: &Repository, named: &[String], context: Context<'_>) -> 
     for (pack, number) in known.iter().filter(|(pack, _)| is_wanted(pack) && !stored.contains_key(pack)) {
         match (losses.guilty.contains(number), desk.journal.is_marked(pack)) {
             (true, _) => plan.missing.push(*pack),
-            (false, false) => plan.unneeded.push(*pack),
             (false, true) => plan.done += 1,
+            (false, false) if losses.is_empty() => plan.unneeded.push(*pack),
+            // Below a directory that is lost nobody knows what is needed.
+            (false, false) => plan.missing.push(*pack),
         }
     }
     if wanted.is_none() {
