@@ -74,6 +74,19 @@ impl Zone {
         let moment = date.to_zoned(self.0.clone()).ok()?.timestamp();
         Some(Timestamp { seconds: moment.as_second(), nanos: 0 })
     }
+
+    /// The end of what a text names: of a day, or the moment if it names one. A time without offset is this zone's.
+    pub fn end_of(&self, text: &str) -> Result<Timestamp, BadTime> {
+        let bad = |_| BadTime(text.to_owned());
+        let civil = match text.parse::<jiff::Timestamp>() {
+            Ok(_) => return text.parse(),
+            Err(_) => text.parse::<jiff::civil::DateTime>().map_err(bad)?,
+        };
+        let names_a_day = !text.contains([':', 'T', 't', ' ']);
+        let end = if names_a_day { civil.date().tomorrow().map_err(bad)?.at(0, 0, 0, 0) } else { civil };
+        let moment = end.to_zoned(self.0.clone()).map_err(bad)?.timestamp();
+        Ok(Timestamp { seconds: moment.as_second(), nanos: 0 })
+    }
 }
 
 /// Text that names no time zone.

@@ -3,6 +3,9 @@
 use clap::{Args, ValueEnum};
 
 use crate::base::clock::{CalendarSpan, Zone};
+use crate::cli::error::CliError;
+use crate::cli::text;
+use crate::repo::Repository;
 use crate::vault::retention::{BadRule, Extent, GroupBy, Guards, Period, Policy, Rule, Terms};
 
 /// Policies that have a name.
@@ -12,6 +15,17 @@ pub enum Preset {
     Dataiku,
     /// Years of history: 7 daily, 5 weekly, 12 monthly, 10 yearly
     Long,
+}
+
+/// The time zone the repository names. One this machine does not know must not become another one unsaid.
+pub fn usual_zone(repository: &Repository) -> Result<Option<Zone>, CliError> {
+    let Some(name) = repository.config.timezone.as_deref() else { return Ok(None) };
+    name.parse().map(Some).map_err(|_| {
+        CliError::usage(
+            format!("the repository names the time zone `{}`, which this machine does not know", text::message(name)),
+            "say `--timezone ZONE`, or mend it with `dssvault config --timezone ZONE`",
+        )
+    })
 }
 
 /// A count of periods; `None` for 0.
@@ -24,6 +38,16 @@ fn counted(text: &str) -> Result<Counted, BadRule> {
 
 fn within(text: &str) -> Result<Extent, BadRule> {
     Rule::within(Period::Each, text).map(|rule| rule.extent)
+}
+
+/// Tags a snapshot must all have.
+#[derive(Debug, Clone)]
+pub struct TagList(Vec<String>);
+
+/// An empty tag is on no snapshot, and what it should have kept would go.
+fn tags(text: &str) -> Result<TagList, String> {
+    let tags: Vec<String> = text.split(',').map(str::trim).filter(|tag| !tag.is_empty()).map(str::to_owned).collect();
+    if tags.is_empty() { Err("it names no tag".to_owned()) } else { Ok(TagList(tags)) }
 }
 
 /// What is kept: whatever one of these wants.
@@ -79,8 +103,8 @@ pub struct PolicyArgs {
     #[arg(long, value_name = "STEP:SPAN", value_parser = Rule::every)]
     keep_every: Vec<Rule>,
     /// Those with this tag; with commas: with all of them; given again: or of those
-    #[arg(long, value_name = "TAGS")]
-    keep_tag: Vec<String>,
+    #[arg(long, value_name = "TAGS", value_parser = tags)]
+    keep_tag: Vec<TagList>,
     /// What competes with each other: `node`, `host`, `paths`, `tags` with commas, or `none`
     #[arg(long, value_name = "KEYS", default_value = "node", value_parser = GroupBy::parse)]
     group_by: Option<GroupBy>,
@@ -96,8 +120,8 @@ impl PolicyArgs {
             Preset::Dataiku => Policy::dataiku(),
             Preset::Long => Policy::long(),
         });
-        let tags = self.keep_tag.iter().map(|list| list.split(',').map(|tag| tag.trim().to_owned()).collect());
-        let own = Policy { rules: self.rules(), tags: tags.collect() };
+        let tags = self.keep_tag.iter().map(|list| list.0.clone()).collect();
+        let own = Policy { rules: self.rules(), tags };
         named.fold(Policy::default(), Policy::and).and(own)
     }
 
@@ -124,6 +148,11 @@ impl PolicyArgs {
         let rule = |(period, extent): (Period, Option<Extent>)| extent.map(|extent| Rule { period, extent });
         let rules = counts.into_iter().chain(spans).filter_map(rule);
         rules.chain(self.keep_every.iter().copied()).collect()
+    }
+
+    /// Whether nodes never compete with each other.
+    pub fn groups_by_node(&self) -> bool {
+        self.group_by.unwrap_or_default().node
     }
 
     /// Everything that decides.

@@ -71,6 +71,16 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
+/// A span of time as it is written in options: `7 days`, `36 hours`, `90 seconds`.
+pub fn time_span(span: Duration) -> String {
+    let seconds = span.as_secs();
+    let units = [(86_400, "day", "days"), (3_600, "hour", "hours"), (60, "minute", "minutes")];
+    match units.iter().find(|(unit, ..)| seconds >= *unit && seconds.is_multiple_of(*unit)) {
+        Some((unit, one, many)) => counted(seconds / unit, one, many),
+        None => counted(seconds, "second", "seconds"),
+    }
+}
+
 /// A count with thousands set apart: `1,234,567`.
 pub fn count(number: u64) -> String {
     let digits = number.to_string();

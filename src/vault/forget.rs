@@ -10,7 +10,8 @@ use std::collections::BTreeSet;
 use crate::base::clock::{CalendarSpan, Timestamp};
 use crate::base::id::SnapshotId;
 use crate::repo::error::SnapshotLookup;
-use crate::repo::journal::{Entry, State};
+use crate::repo::journal::{Arrival, Entry, State};
+use crate::repo::snapshot;
 use crate::repo::{RepoError, Repository};
 use crate::vault::browse::{self, Filter};
 use crate::vault::retention::{self, Breach, Decision, Guards, Judged, Loss, Simulation, Terms, Verdict};
@@ -61,7 +62,8 @@ pub fn by_policy(
     }
 }
 
-/// Forgets snapshots named one by one: by the beginning of an id, `latest` or `latest~N`.
+/// Forgets snapshots named one by one: by the beginning of an id, `latest` or `latest~N`. With a guard in the way
+/// nothing is forgotten, and the report says so.
 pub fn named(
     repository: &Repository,
     wanted: &[String],
@@ -70,22 +72,26 @@ pub fn named(
     dry_run: bool,
     context: Context<'_>,
 ) -> Result<ForgetReport, VaultError> {
+    // Once: after somebody else has forgotten it, `latest` is another one.
+    let ids = wanted
+        .iter()
+        .map(|wanted| browse::find(repository, wanted, filter).map(|listed| listed.id))
+        .collect::<Result<BTreeSet<SnapshotId>, VaultError>>()?;
     loop {
-        let ids = wanted
-            .iter()
-            .map(|wanted| browse::find(repository, wanted, filter).map(|listed| listed.id))
-            .collect::<Result<BTreeSet<SnapshotId>, VaultError>>()?;
         // Guards look at all snapshots of a node, whatever the filter says.
-        let survey = Survey::read(repository, &Filter::default())?;
+        let mut survey = Survey::read(repository, &Filter::default())?;
         let now = repository.seams.clock.now();
-        retention::check_named(&survey.candidates, &ids, guards, now).map_err(refusal)?;
+        let breach = retention::check_named(&survey.candidates, &ids, guards, now).err();
         let judged = judge_named(&survey, &ids, guards, now);
         let forgotten: Vec<SnapshotId> = judged.iter().map(|judged| judged.id).collect();
-        if dry_run || forgotten.is_empty() {
-            return Ok(ForgetReport { judged, survey, forgotten: Vec::new(), breach: None });
+        if dry_run || breach.is_some() || forgotten.is_empty() {
+            return Ok(ForgetReport { judged, survey, forgotten: Vec::new(), breach });
         }
         if context.cancel.is_requested() {
             return Err(VaultError::Interrupted);
+        }
+        if !note_arrivals(repository, &mut survey)? {
+            continue;
         }
         if write(repository, &survey.journal, &forgotten)? {
             return Ok(ForgetReport { judged, survey, forgotten, breach: None });
@@ -129,11 +135,21 @@ pub fn refusal(breach: Breach) -> VaultError {
 /// Writes down which snapshots there are, and since when; `false` if the journal is no longer as it was read. Later the
 /// store may give them another age: it was moved, or somebody with access to it wants good ones to be dropped.
 fn note_arrivals(repository: &Repository, survey: &mut Survey) -> Result<bool, VaultError> {
-    if survey.arrivals.is_empty() {
+    let (secrets, clock, journal) = (&repository.secrets, &*repository.seams.clock, &survey.journal);
+    let mut arrivals = std::mem::take(&mut survey.arrivals);
+    // What may be brought back must be known, too: else it would look as if it had come then.
+    if journal.forgotten.keys().any(|id| !journal.arrived.contains_key(id)) {
+        let is_new = |id: &SnapshotId| journal.forgotten.contains_key(id) && !journal.arrived.contains_key(id);
+        let forgotten = snapshot::list(repository)?.into_iter().filter(|stored| is_new(&stored.id));
+        let arrival = |snapshot, created| Arrival { snapshot, time: journal.arrival(&snapshot, created) };
+        arrivals.extend(forgotten.map(|stored| arrival(stored.id, stored.created)));
+    }
+    // Of two clocks one is wrong; the next run may tell.
+    arrivals.retain(|arrival| arrival.time <= clock.now());
+    if arrivals.is_empty() {
         return Ok(true);
     }
-    let (secrets, clock) = (&repository.secrets, &*repository.seams.clock);
-    let entry = Entry::Arrived(std::mem::take(&mut survey.arrivals));
+    let entry = Entry::Arrived(arrivals);
     let Some(state) = repository.journal().append_at(secrets, clock, &survey.journal, entry)? else { return Ok(false) };
     survey.journal = state;
     Ok(true)

@@ -164,12 +164,16 @@ impl Follower<'_> {
     }
 }
 
+/// An entry of a directory. What cannot be read of it matters only if the entry is not found in the rest.
 fn child(source: &dyn TreeSource, tree: ChunkId, name: &[u8]) -> Result<Option<Entry>, RepoError> {
+    let mut fault = None;
     for entry in Entries::new(source, tree) {
-        let entry = entry?;
-        if entry.name.as_slice() >= name {
-            return Ok((entry.name == name).then_some(entry));
+        match entry {
+            Ok(entry) if entry.name == name => return Ok(Some(entry)),
+            Ok(entry) if entry.name.as_slice() > name => break,
+            Ok(_) => {}
+            Err(error) => _ = fault.get_or_insert(error),
         }
     }
-    Ok(None)
+    fault.map_or(Ok(None), Err)
 }

@@ -26,6 +26,8 @@ pub struct ClassStats {
 pub struct StatsReport {
     /// Committed snapshots.
     pub snapshots: u64,
+    /// Snapshots that cannot be read: in none of the figures below.
+    pub unreadable: u64,
     /// Logical bytes of all snapshots: what restoring each would write.
     pub logical_bytes: u64,
     /// Plaintext bytes of all distinct chunks.
@@ -60,6 +62,7 @@ pub fn run(repository: &Repository, context: Context<'_>) -> Result<StatsReport,
             report.logical_bytes += manifest.counts.bytes;
         }
         Err(error) => {
+            report.unreadable += 1;
             context.progress.on(Event::Problem { path: Path::new(&name.to_string()), cause: &error.to_string() });
         }
     })?;

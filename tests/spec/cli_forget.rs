@@ -153,7 +153,11 @@ fn snapshots_with_made_up_dates_push_nothing_out() {
 fn a_pinned_snapshot_stays_and_says_why() {
     let (desk, all) = history(5);
     let pinned = desk.run(&["pin", &all[0][..8], "--reason", "case 4711", "--until", "2136-12-31"]).expect_code(0);
-    assert!(pinned.out.contains("pinned until 2136-12-31") && pinned.out.ends_with(": case 4711\n"), "{}", pinned.out);
+    assert!(
+        pinned.out.contains("pinned until 2137-01-01 00:00:00") && pinned.out.ends_with(": case 4711\n"),
+        "{}",
+        pinned.out
+    );
     let list = desk.run(&["snapshots", "--json"]).expect_code(0).json();
     assert_eq!(list[0]["pin"]["reason"], "case 4711");
     assert!(list[1].get("pin").is_none());
@@ -208,6 +212,13 @@ fn command_lines_that_say_too_little_or_too_much_are_refused() {
     desk.run(&["forget", "--keep-last", "1", "--timezone", "Mars/Base"]).expect_code(2);
     desk.run(&["forget", "--keep-last", "1", "--max-drop", "200%"]).expect_code(2);
     desk.run(&["forget", "--keep-last", "1", "--simulate", "400d", "-n"]).expect_code(2);
+    desk.run(&["forget", "--keep-last", "1", "--simulate", "400d", "--group-by", "none"]).expect_code(2);
+    desk.run(&["forget", "--keep-tag", ""]).expect_code(2);
+    desk.run(&["forget", "--keep-last", "1", "--keep-tag", " , "]).expect_code(2);
+    for space in [["--undo-window", "30d"], ["--grace", "0s"], ["--max-unused", "10%"]] {
+        let done = desk.run(&[&["forget", "--keep-last", "1"][..], &space].concat()).expect_code(2);
+        assert!(done.err.contains("--prune"), "{}", done.err);
+    }
     desk.run(&["forget", "ffffffff"]).expect_code(1);
     desk.run(&["undelete", "ffffffff"]).expect_code(1);
     desk.run(&["pin", &all[0]]).expect_code(2);

@@ -51,7 +51,7 @@ fn compared(
         found.insert(String::from_utf8_lossy(path).into_owned(), letters);
         Ok(())
     })?;
-    Ok((found, tally))
+    Ok((found, tally.0))
 }
 
 fn expect(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {

@@ -9,10 +9,10 @@ use dssvault::base::hint::Hint;
 use dssvault::base::id::{NodeId, SnapshotId};
 use dssvault::base::object::{ObjectKind, ObjectName};
 use dssvault::base::progress::Silent;
+use dssvault::repo::journal::Entry;
 use dssvault::repo::journal::entry::Pin;
-use dssvault::repo::journal::{Arrival, Entry};
 use dssvault::repo::session::{Session, SessionStart};
-use dssvault::repo::snapshot::{self, Manifest, Problem};
+use dssvault::repo::snapshot::{self, Manifest, Problem, Repaired};
 use dssvault::repo::{RepoError, Repository};
 use dssvault::storage::{ObjectEntry, Published, Staged, Storage, StorageError};
 use dssvault::vault::browse::{self, Filter};
@@ -270,7 +270,9 @@ fn a_pin_needs_a_reason_and_an_end_to_come() {
 fn named_snapshots_go_as_long_as_the_node_keeps_its_minimum() {
     let (past, ids) = Past::with_days(4);
     assert_eq!(past.forget_named(&ids[..1], 3).unwrap().forgotten, [ids[0]]);
-    let error = past.forget_named(&ids[1..2], 3).unwrap_err();
+    let report = past.forget_named(&ids[1..2], 3).unwrap();
+    assert_eq!((report.forgotten.len(), report.judged.len()), (0, 1), "what was meant is shown");
+    let error = forget::refusal(report.breach.unwrap());
     assert!(matches!(error, VaultError::Guarded { .. }), "{error}");
     assert_eq!(error.hint().unwrap(), "if it is meant, allow it with `--min-snapshots 2`");
     assert_eq!(past.shown(), ids[1..]);
@@ -282,9 +284,43 @@ fn named_snapshots_go_as_long_as_the_node_keeps_its_minimum() {
 fn a_pinned_snapshot_is_not_forgotten_by_name() {
     let (past, ids) = Past::with_days(4);
     pins::pin(&past.repository, ids[0], "case 4711", None).unwrap();
-    let error = past.forget_named(&ids[..1], 0).unwrap_err();
+    let error = forget::refusal(past.forget_named(&ids[..1], 0).unwrap().breach.unwrap());
     assert!(error.to_string().contains("case 4711"), "{error}");
     assert!(error.hint().unwrap().contains("unpin"));
+}
+
+#[test]
+fn a_node_that_has_only_incomplete_snapshots_keeps_its_minimum_of_these() {
+    let past = Past::new();
+    let lacks = |manifest: &mut Manifest| {
+        manifest.problems = vec![Problem { path: "a".into(), cause: "denied".into(), lost: true }];
+        manifest.problem_count = 1;
+    };
+    let ids: Vec<_> = (0..5).rev().map(|back| past.commit(NOW - 3600 - back * DAY, lacks)).collect();
+    assert!(past.forget_named(&ids[..3], 3).unwrap().breach.is_some());
+    assert_eq!(past.forget_named(&ids[..2], 3).unwrap().forgotten.len(), 2);
+}
+
+#[test]
+fn what_was_forgotten_by_name_and_brought_back_is_as_old_as_it_was() {
+    let (past, ids) = Past::with_days(6);
+    past.forget_named(&ids[..1], 3).unwrap();
+    past.commit(NOW - 600, |_| {});
+    past.forget("last 9", false);
+    forget::undelete(&past.repository, &[ids[0].to_string()]).unwrap();
+    let report = past.forget("last 9", true);
+    assert!(report.judged.iter().all(|judged| judged.standing == Standing::Full), "{:?}", report.judged);
+}
+
+#[test]
+fn a_snapshot_made_in_place_of_a_damaged_one_is_incomplete_and_not_adrift() {
+    let past = Past::new();
+    let made = past.commit(NOW - 40 * DAY, |manifest| {
+        let of = SnapshotId::from_bytes([7; 16]);
+        manifest.repaired = Some(Repaired { of, time: at(NOW), files: 1, directories: 0 });
+    });
+    past.shelf.received.lock().unwrap().insert(snapshot::name(&made), at(NOW));
+    assert_eq!(past.forget("last 9", true).judged[0].standing, Standing::Partial);
 }
 
 #[test]
@@ -333,12 +369,18 @@ fn a_snapshot_that_was_not_there_at_the_last_look_is_not_older_than_that() {
 }
 
 #[test]
-fn a_look_by_a_clock_that_is_ahead_makes_nobody_adrift() {
-    let (past, ids) = Past::with_days(3);
-    let mut once = Some(Entry::Arrived(vec![Arrival { snapshot: ids[0], time: at(NOW - 2 * DAY) }]));
-    past.repository.journal().append(&past.repository.secrets, &Later, |_| Ok(once.take())).unwrap();
-    let report = past.forget("last 9", true);
-    assert!(report.judged.iter().all(|judged| judged.standing == Standing::Full), "{:?}", report.judged);
+fn a_clock_that_is_ahead_makes_nobody_adrift() {
+    let (past, _) = Past::with_days(3);
+    let mut repository = open(&past.memory, &password("correct")).unwrap();
+    repository.storage = Arc::clone(&past.shelf) as Arc<dyn Storage>;
+    repository.seams.clock = Arc::new(Later);
+    let terms = retention_cases::terms("UTC", "last 9");
+    forget::by_policy(&repository, &Filter::default(), &terms, false, past.context()).unwrap();
+    (1..20).rev().for_each(|minutes| _ = past.commit(NOW - minutes * 60, |_| {}));
+    for dry_run in [false, true] {
+        let report = past.forget("last 50", dry_run);
+        assert!(report.judged.iter().all(|judged| judged.standing == Standing::Full), "{:?}", report.judged);
+    }
 }
 
 /// A clock ten years ahead.
@@ -348,6 +390,37 @@ impl Clock for Later {
     fn now(&self) -> Timestamp {
         at(NOW + 3650 * DAY)
     }
+}
+
+#[test]
+fn an_age_that_is_yet_to_come_is_not_written_down() {
+    let (past, ids) = Past::with_days(3);
+    past.shelf.received.lock().unwrap().values_mut().for_each(|time| time.seconds += 9 * DAY);
+    past.forget("last 9", false);
+    past.shelf.received.lock().unwrap().values_mut().for_each(|time| time.seconds -= 9 * DAY);
+    assert_eq!(past.forget("last 1", false).forgotten, [ids[1], ids[0]], "the store's clock was put right");
+}
+
+#[test]
+fn who_changes_the_times_of_all_files_brings_no_garbage_into_the_past() {
+    let (past, ids) = Past::with_days(6);
+    past.forget("last 9", false);
+    let garbage = past.commit(NOW - 4 * DAY, |_| {});
+    past.shelf.received.lock().unwrap().values_mut().for_each(|time| *time = at(NOW - 4 * DAY));
+    let report = past.forget("daily 9", true);
+    let judged = |id: &SnapshotId| report.judged.iter().find(|judged| judged.id == *id).unwrap();
+    assert!(matches!(judged(&garbage).standing, Standing::Adrift(_)), "{:?}", judged(&garbage));
+    assert!(ids.iter().all(|id| judged(id).is_kept()), "{:?}", report.judged);
+}
+
+#[test]
+fn what_was_forgotten_before_anything_was_written_down_is_as_old_as_it_was() {
+    let (past, ids) = Past::with_days(6);
+    say(&past.repository, Entry::Forget(vec![ids[0]]));
+    past.forget("last 9", false);
+    forget::undelete(&past.repository, &[ids[0].to_string()]).unwrap();
+    let report = past.forget("last 9", true);
+    assert!(report.judged.iter().all(|judged| judged.standing == Standing::Full), "{:?}", report.judged);
 }
 
 #[test]

@@ -40,7 +40,7 @@ pub fn snapshot(letter: char, time: &str) -> Candidate {
         time: moment(time),
         first_seen: moment(time),
         complete: true,
-        imported: false,
+        old_by_nature: false,
         tags: Vec::new(),
         pin: None,
     }
@@ -53,7 +53,7 @@ fn parse_snapshot(line: &str) -> Candidate {
     while let Some(word) = words.next() {
         match word {
             "partial" => snapshot.complete = false,
-            "imported" => snapshot.imported = true,
+            "imported" => snapshot.old_by_nature = true,
             "seen" => snapshot.first_seen = moment(words.next().unwrap()),
             "node" => snapshot.node = NodeId::from_bytes([words.next().unwrap().parse().unwrap(); 16]),
             "host" => snapshot.host = words.next().unwrap().to_owned(),

@@ -10,6 +10,20 @@ use crate::retention_cases::{Case, NOW, kept, moment, snapshot, terms};
 const CASES: &[Case] = &[
     // Counts.
     Case {
+        says: "the minimum of a node is its newest ones, whatever else is kept",
+        zone: "UTC",
+        policy: "tag release, min 2",
+        snapshots: "a 2026-01-01T12:00:00Z tag release\n b 2026-02-01T12:00:00Z tag release\n c 2026-03-01T12:00:00Z tag release\n d 2026-11-20T12:00:00Z\n e 2026-11-21T12:00:00Z\n f 2026-11-22T11:00:00Z",
+        keep: "abcef",
+    },
+    Case {
+        says: "the newest of a node stays although nodes compete and others of it are pinned",
+        zone: "UTC",
+        policy: "last 1, group-by none, min 1",
+        snapshots: "a 2026-01-01T12:00:00Z node 1 pinned\n b 2026-11-20T12:00:00Z node 1\n c 2026-11-21T12:00:00Z node 2",
+        keep: "abc",
+    },
+    Case {
         says: "the last so many are kept",
         zone: "UTC",
         policy: "last 2",

@@ -191,7 +191,8 @@ impl Args {
         if self.exclude_caches {
             exclude_if_present.push(CACHE_TAG.to_owned());
         }
-        let mut tags: Vec<String> = self.tags.into_iter().filter(|tag| !tag.is_empty()).collect();
+        let mut tags: Vec<String> =
+            self.tags.iter().map(|tag| tag.trim().to_owned()).filter(|tag| !tag.is_empty()).collect();
         tags.sort();
         tags.dedup();
         Ok(BackupOptions {

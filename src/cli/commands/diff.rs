@@ -55,7 +55,7 @@ pub fn run(args: Args, session: &Session) -> Result<Outcome, CliError> {
     let mut objects = (is_node(&before) && is_node(&after)).then(ObjectTally::default);
     let output = &session.output;
     let mut lines = output.lines();
-    let mut tally = None;
+    let mut compared = None;
     let walked = diff::run(&opened.repository, sides.0, sides.1, context, &mut |path, change| {
         if let Some(objects) = &mut objects {
             let side = if matches!(change, Change::Removed(_)) { &sides.0 } else { &sides.1 };
@@ -64,15 +64,16 @@ pub fn run(args: Args, session: &Session) -> Result<Outcome, CliError> {
         if !args.metadata && only_times(&change) {
             return Ok(());
         }
-        let view = ChangeView::new(args.after.path(), path, &change);
+        let shown = if matches!(change, Change::Removed(_)) { args.before.path() } else { args.after.path() };
+        let view = ChangeView::new(shown, path, &change);
         let line = if output.is_json() { view.json()? } else { view.line() };
         lines.push(&line).map_err(|why| VaultError::local("write to", "standard output", why))
     });
-    lines.end(walked.map(|counted| tally = Some(counted)))?;
+    lines.end(walked.map(|counted| compared = Some(counted)))?;
     let objects = objects.map(ObjectTally::finish);
-    let statistics = StatisticsView::new(before.id, after.id, tally.unwrap_or_default(), objects);
-    session.output.show(&statistics)?;
-    Ok(Outcome::Clean)
+    let (tally, unreadable) = compared.unwrap_or_default();
+    session.output.show(&StatisticsView::new(before.id, after.id, tally, objects))?;
+    Ok(Outcome::clean_if(unreadable == 0))
 }
 
 fn only_times(change: &Change<'_>) -> bool {

@@ -1,11 +1,11 @@
 //! `dssvault forget`.
 
-use crate::base::clock::{CalendarSpan, Zone};
+use crate::base::clock::CalendarSpan;
 use crate::cli::commands;
 use crate::cli::commands::prune::SpaceArgs;
 use crate::cli::error::CliError;
 use crate::cli::exit::Outcome;
-use crate::cli::retention::{GuardArgs, PolicyArgs};
+use crate::cli::retention::{GuardArgs, PolicyArgs, usual_zone};
 use crate::cli::session::Session;
 use crate::cli::snapshot::FilterArgs;
 use crate::cli::text;
@@ -72,11 +72,23 @@ pub fn run(args: Args, session: &Session) -> Result<Outcome, CliError> {
         }
         _ => {}
     }
+    if args.space.is_given() && !args.prune {
+        return Err(CliError::usage(
+            "options that say what is freed were given, and nothing is to be freed",
+            "add `--prune`, or give them to `dssvault prune`: `forget` itself remembers none of them",
+        ));
+    }
+    if args.simulate.is_some() && !args.policy.groups_by_node() {
+        return Err(CliError::usage(
+            "`--simulate` draws each node for itself, and `--group-by` lets nodes compete with each other",
+            "look at one run with `--dry-run`",
+        ));
+    }
     let opened = session.open()?;
     let reporter = session.reporter();
     let context = opened.context(&reporter, &session.cancel);
     let (repository, filter) = (&opened.repository, args.filter.filter());
-    let usual = repository.config.timezone.as_deref().map(usual_zone).transpose()?;
+    let usual = usual_zone(repository)?;
     let terms = args.policy.terms(args.guards.guards(), usual.as_ref());
     if let Some(span) = args.simulate {
         let (drawn, survey) = forget::simulate(repository, &filter, &terms, span)?;
@@ -89,7 +101,7 @@ pub fn run(args: Args, session: &Session) -> Result<Outcome, CliError> {
         forget::named(repository, &args.snapshots, &filter, &terms.guards, args.dry_run, context)?
     };
     let outcome = warn(&report.survey, session);
-    session.output.report(&ForgetView::new(&report, &terms, args.dry_run))?;
+    session.output.report(&ForgetView::new(&report, &terms, args.dry_run, args.space.options(false).undo_window))?;
     if let Some(breach) = report.breach {
         return Err(forget::refusal(breach).into());
     }
@@ -101,16 +113,6 @@ pub fn run(args: Args, session: &Session) -> Result<Outcome, CliError> {
     let pruned = prune::run(repository, &options, context)?;
     let shown = commands::prune::show(&pruned, args.dry_run, session)?;
     Ok(if outcome == Outcome::Clean { shown } else { outcome })
-}
-
-/// The time zone the repository names. One this machine does not know must not become another one unsaid.
-fn usual_zone(name: &str) -> Result<Zone, CliError> {
-    name.parse().map_err(|_| {
-        CliError::usage(
-            format!("the repository names the time zone `{}`, which this machine does not know", text::message(name)),
-            "say `--timezone ZONE`, or mend it with `dssvault config --timezone ZONE`",
-        )
-    })
 }
 
 /// Tells what could not be read, and therefore was not judged.

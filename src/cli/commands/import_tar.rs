@@ -53,7 +53,7 @@ pub struct Args {
 
 impl Args {
     fn options(self) -> (Vec<PathBuf>, ImportOptions) {
-        let tags = self.tags.into_iter().filter(|tag| !tag.is_empty()).collect();
+        let tags = self.tags.iter().map(|tag| tag.trim().to_owned()).filter(|tag| !tag.is_empty()).collect();
         let backup = BackupOptions { dry_run: self.dry_run, tags, node: self.label, ..BackupOptions::default() };
         let options =
             ImportOptions { backup, time: self.time.unwrap_or_default(), zone: self.timezone.unwrap_or_default() };

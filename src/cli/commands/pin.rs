@@ -1,8 +1,8 @@
 //! `dssvault pin` and `dssvault unpin`.
 
-use crate::base::clock::Timestamp;
 use crate::cli::error::CliError;
 use crate::cli::exit::Outcome;
+use crate::cli::retention::usual_zone;
 use crate::cli::session::Session;
 use crate::cli::snapshot::FilterArgs;
 use crate::cli::views::pin::{IdsView, PinnedView};
@@ -31,9 +31,9 @@ pub struct Args {
     /// Why it must be kept
     #[arg(long, value_name = "TEXT")]
     reason: String,
-    /// Only until then: a day, or a day and a time [default: for ever]
+    /// Only until the end of this day, or until this day and time, in the repository's time zone [default: for ever]
     #[arg(long, value_name = "TIME")]
-    until: Option<Timestamp>,
+    until: Option<String>,
     #[command(flatten)]
     filter: FilterArgs,
 }
@@ -50,9 +50,12 @@ pub struct UnpinArgs {
 /// Pins.
 pub fn run(args: Args, session: &Session) -> Result<Outcome, CliError> {
     let opened = session.open()?;
+    let zone = usual_zone(&opened.repository)?.unwrap_or_default();
+    let end = |text: &String| zone.end_of(text).map_err(|error| CliError::usage(error.to_string(), "see `--help`"));
+    let until = args.until.as_ref().map(end).transpose()?;
     let id = browse::find(&opened.repository, &args.snapshot, &args.filter.filter())?.id;
-    pins::pin(&opened.repository, id, &args.reason, args.until)?;
-    session.output.report(&PinnedView::new(id, args.reason, args.until))?;
+    pins::pin(&opened.repository, id, &args.reason, until)?;
+    session.output.report(&PinnedView::new(id, args.reason, until))?;
     Ok(Outcome::Clean)
 }
 

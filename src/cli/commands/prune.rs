@@ -43,40 +43,47 @@ pub struct Args {
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "What is freed, and when")]
 pub struct SpaceArgs {
-    /// Waste that may stay in packs that are kept: a share of the repository, a size, or `unlimited`
-    #[arg(long, value_name = "SHARE", default_value = "5%")]
-    max_unused: Unused,
+    /// Waste that may stay in packs that are kept: a share of the repository, a size, or `unlimited` [default: 5%]
+    #[arg(long, value_name = "SHARE")]
+    max_unused: Option<Unused>,
     /// Write at most this much anew: `10G`
     #[arg(long, value_name = "SIZE")]
     max_repack: Option<ByteCount>,
     /// Write nothing anew, delete whole packs only
     #[arg(long, conflicts_with_all = ["max_unused", "max_repack"])]
     no_repack: bool,
-    /// Delete a pack so long after it was marked
-    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = text::span)]
-    grace: Duration,
-    /// Forgotten snapshots can be brought back for so long
-    #[arg(long, value_name = "TIME", default_value = "7d", value_parser = text::span)]
-    undo_window: Duration,
-    /// End backups that gave no sign of life for so long
-    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = text::span)]
-    fence_after: Duration,
+    /// Delete a pack so long after it was marked [default: 24h]
+    #[arg(long, value_name = "TIME", value_parser = text::span)]
+    grace: Option<Duration>,
+    /// Forgotten snapshots can be brought back for so long [default: 7d]
+    #[arg(long, value_name = "TIME", value_parser = text::span)]
+    undo_window: Option<Duration>,
+    /// End backups that gave no sign of life for so long [default: 24h]
+    #[arg(long, value_name = "TIME", value_parser = text::span)]
+    fence_after: Option<Duration>,
 }
 
 impl SpaceArgs {
     /// As the engine takes them.
     pub fn options(&self, dry_run: bool) -> PruneOptions {
+        let usual = PruneOptions::default();
         PruneOptions {
             dry_run,
-            max_unused: self.max_unused,
+            max_unused: self.max_unused.unwrap_or(usual.max_unused),
             max_repack: self.max_repack.map(|size| size.0),
             no_repack: self.no_repack,
-            grace: self.grace,
-            undo_window: self.undo_window,
-            fence_after: self.fence_after,
-            as_forgotten: Vec::new(),
-            quarantine: Vec::new(),
+            grace: self.grace.unwrap_or(usual.grace),
+            undo_window: self.undo_window.unwrap_or(usual.undo_window),
+            fence_after: self.fence_after.unwrap_or(usual.fence_after),
+            ..usual
         }
+    }
+
+    /// Whether anything of this was said.
+    pub fn is_given(&self) -> bool {
+        let Self { max_unused, max_repack, no_repack, grace, undo_window, fence_after } = self;
+        let times = [grace, undo_window, fence_after].iter().any(|time| time.is_some());
+        times || *no_repack || max_unused.is_some() || max_repack.is_some()
     }
 }
 

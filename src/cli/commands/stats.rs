@@ -22,6 +22,7 @@ pub fn run(_: Args, session: &Session) -> Result<Outcome, CliError> {
     let reporter = session.reporter();
     let report = stats::run(&opened.repository, opened.context(&reporter, &session.cancel))?;
     reporter.finish();
+    let all_read = report.unreadable == 0;
     session.output.show(&StatsView::new(report))?;
-    Ok(Outcome::Clean)
+    Ok(Outcome::clean_if(all_read))
 }

@@ -1,5 +1,7 @@
 //! What a policy keeps and drops, each with its reasons.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use crate::base::clock::{Timestamp, Zone};
@@ -26,6 +28,9 @@ pub struct ForgetView {
     unreadable: usize,
     #[serde(skip)]
     zone: Zone,
+    /// How long what was forgotten can be brought back.
+    #[serde(skip)]
+    undo_window: Duration,
 }
 
 #[derive(Debug, Serialize)]
@@ -107,7 +112,7 @@ fn summed_up(losses: &[Loss]) -> String {
 
 impl ForgetView {
     /// The view of a report.
-    pub fn new(report: &ForgetReport, terms: &Terms, dry_run: bool) -> Self {
+    pub fn new(report: &ForgetReport, terms: &Terms, dry_run: bool, undo_window: Duration) -> Self {
         let view = |judged: &Judged| JudgedView::new(judged, report.survey.label(&judged.node));
         let snapshots: Vec<JudgedView> = report.judged.iter().map(view).collect();
         let kept = snapshots.iter().filter(|snapshot| snapshot.keep).count();
@@ -124,6 +129,7 @@ impl ForgetView {
             refused: report.breach.as_ref().map(ToString::to_string),
             unreadable: report.survey.unreadable.len(),
             zone: terms.zone.clone(),
+            undo_window,
         }
     }
 
@@ -168,7 +174,12 @@ impl View for ForgetView {
             let forgotten = text::counted(self.forgotten.len() as u64, "snapshot", "snapshots");
             let others = if self.policy.is_empty() { String::new() } else { format!(", {kept} kept") };
             text.push_str(&format!("forgot {forgotten}{others}\n"));
-            text.push_str("`dssvault undelete ID` brings one back within a week; then `prune` frees the space\n");
+            if !self.undo_window.is_zero() {
+                let window = text::time_span(self.undo_window);
+                text.push_str(&format!(
+                    "`dssvault undelete ID` brings one back within {window}; then `prune` frees the space\n"
+                ));
+            }
         }
         text
     }

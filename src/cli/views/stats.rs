@@ -12,6 +12,7 @@ use crate::vault::stats::{ClassStats, StatsReport};
 #[derive(Debug, Serialize)]
 pub struct StatsView {
     snapshots_count: u64,
+    unreadable: u64,
     logical_bytes: u64,
     unique_bytes: u64,
     stored_bytes: u64,
@@ -25,6 +26,7 @@ impl StatsView {
     pub fn new(report: StatsReport) -> Self {
         Self {
             snapshots_count: report.snapshots,
+            unreadable: report.unreadable,
             logical_bytes: report.logical_bytes,
             unique_bytes: report.unique_bytes,
             stored_bytes: report.stored_bytes,
@@ -40,6 +42,9 @@ impl View for StatsView {
         let mut text = String::new();
         let mut line = |label: &str, value: String| text.push_str(&format!("{label:<11}{value}\n"));
         line("snapshots", count(self.snapshots_count));
+        if self.unreadable > 0 {
+            line("unreadable", format!("{} snapshots, not counted", count(self.unreadable)));
+        }
         line("logical", format!("{} in all snapshots together", ByteCount(self.logical_bytes)));
         line("unique", format!("{} in {} chunks", ByteCount(self.unique_bytes), count(self.chunks)));
         line("stored", format!("{}, compressed and encrypted", ByteCount(self.stored_bytes)));
@@ -60,6 +65,7 @@ mod tests {
     fn sizes_come_from_the_whole_to_the_classes() {
         let class = |kind, objects, bytes| ClassStats { kind, objects, bytes };
         let view = StatsView::new(StatsReport {
+            unreadable: 0,
             snapshots: 3,
             logical_bytes: 9 << 30,
             unique_bytes: 3 << 30,

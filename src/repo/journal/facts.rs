@@ -112,7 +112,7 @@ pub struct Facts {
     #[n(11)]
     #[cbor(default)]
     pub arrived: BTreeMap<SnapshotId, Timestamp>,
-    /// When an owner looked for new snapshots and found some, the last time.
+    /// The latest of these times, of purged ones too.
     #[n(12)]
     pub last_arrived: Option<Timestamp>,
 }
@@ -140,12 +140,12 @@ impl Facts {
         seen >= self.last_lost
     }
 
-    /// When a snapshot was there first. One the journal does not know was not there when an owner looked the last
-    /// time, whatever age the store gives it; but a look by a clock that is ahead of `now` proves nothing.
-    pub fn arrival(&self, snapshot: &SnapshotId, created: Timestamp, now: Timestamp) -> Timestamp {
-        let looked = self.last_arrived.filter(|looked| *looked <= now);
+    /// When a snapshot was there first. One the journal does not know was not there yet when the newest it knows had
+    /// been found, whatever age the store gives it. No clock is asked for that: what one that is wrong writes down
+    /// would stay.
+    pub fn arrival(&self, snapshot: &SnapshotId, created: Timestamp) -> Timestamp {
         let known = self.arrived.get(snapshot).copied();
-        known.unwrap_or_else(|| looked.map_or(created, |looked| created.max(looked)))
+        known.unwrap_or_else(|| self.last_arrived.map_or(created, |newest| created.max(newest)))
     }
 
     /// Whether an index segment does not exist for any loader.
@@ -230,10 +230,7 @@ impl Facts {
                 self.packs.mark(packs, since);
                 self.last_lost = Some(since.number);
             }
-            Entry::Arrived(arrivals) => {
-                arrivals.iter().for_each(|arrival| self.arrive(arrival));
-                self.last_arrived = Some(since.time);
-            }
+            Entry::Arrived(arrivals) => arrivals.iter().for_each(|arrival| self.arrive(arrival)),
             Entry::Verified(packs, by) => self.verified.note(since, *by, packs),
             Entry::Revoke(writer, revocation) => {
                 self.revoked.entry(*writer).or_insert_with(|| revocation.clone());
@@ -250,7 +247,8 @@ impl Facts {
 
     fn arrive(&mut self, arrival: &Arrival) {
         if !self.purged.contains(&arrival.snapshot) {
-            self.arrived.entry(arrival.snapshot).or_insert(arrival.time);
+            let time = *self.arrived.entry(arrival.snapshot).or_insert(arrival.time);
+            self.last_arrived = self.last_arrived.max(Some(time));
         }
     }
 
@@ -298,8 +296,8 @@ impl Facts {
             Entry::Close(id, _) => all(!self.closed.contains_key(id), "the session is closed already"),
             Entry::Revoke(id, _) => all(!self.revoked.contains_key(id), "the writer is revoked already"),
             Entry::Checkpoint(facts) => all(**facts == *self, "it is not the state reached"),
-            Entry::Arrived(arrivals) => all(!arrivals.is_empty(), "it names no snapshot"),
             Entry::Verified(packs, _) => all(!packs.is_empty(), "it names no pack"),
+            Entry::Arrived(arrivals) => all(!arrivals.is_empty(), "it names no snapshot"),
             Entry::Quarantine(..) => Ok(()),
         }
     }

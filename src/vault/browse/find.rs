@@ -98,11 +98,11 @@ fn latest(repository: &Repository, wanted: &str, before: usize, filter: &Filter)
         |_| true,
         |seen| match seen.manifest {
             Ok(manifest) if filter.matches(&manifest) => {
-                candidates.push(Candidate { time: manifest.time, id: seen.id, received: seen.received });
+                candidates.push(Candidate { time: manifest.time, id: seen.id, received: seen.created });
                 nodes.entry(manifest.node).or_insert(manifest.label);
             }
             Ok(_) => {}
-            Err(error) => unreadable.push((seen.received, error)),
+            Err(error) => unreadable.push((seen.created, error)),
         },
     )?;
     if filter.node.is_none() && filter.host.is_none() && nodes.len() > 1 {

@@ -18,6 +18,8 @@ const BATCH: usize = 64;
 pub struct Seen {
     /// Its id.
     pub id: SnapshotId,
+    /// When the store received it, as the store says.
+    pub created: Timestamp,
     /// When it was there first, by the journal, or by the store until the journal says so.
     pub received: Timestamp,
     /// Its manifest.
@@ -35,20 +37,16 @@ pub fn each(
     let mut stored = snapshot::list(repository)?;
     stored.retain(counts);
     let journal = repository.journal().load()?;
-    let now = repository.seams.clock.now();
     let voids = journal.voids();
     stored.retain(|stored| which.has(&journal, &stored.id) && !voids.contains(&stored.id));
-    for stored in &mut stored {
-        stored.created = journal.arrival(&stored.id, stored.created, now);
-    }
     for batch in stored.chunks(BATCH) {
-        let read: Vec<Option<Seen>> = batch.par_iter().map(|stored| read(repository, stored)).collect();
+        let read: Vec<Option<Seen>> = batch.par_iter().map(|stored| read(repository, &journal, stored)).collect();
         read.into_iter().flatten().for_each(&mut visit);
     }
     Ok(journal)
 }
 
-fn read(repository: &Repository, stored: &StoredSnapshot) -> Option<Seen> {
+fn read(repository: &Repository, journal: &State, stored: &StoredSnapshot) -> Option<Seen> {
     let manifest = match snapshot::load(repository, &stored.id) {
         Ok((_, SnapshotRecord::Committed(manifest))) => Ok(*manifest),
         Ok((_, SnapshotRecord::Aborted(_))) => return None,
@@ -56,7 +54,8 @@ fn read(repository: &Repository, stored: &StoredSnapshot) -> Option<Seen> {
         Err(RepoError::Storage(StorageError::NotFound { .. })) => return None,
         Err(error) => Err(error),
     };
-    Some(Seen { id: stored.id, received: stored.created, manifest })
+    let StoredSnapshot { id, created } = *stored;
+    Some(Seen { id, created, received: journal.arrival(&id, created), manifest })
 }
 
 /// See [`super::list()`].

@@ -45,7 +45,7 @@ impl Inventory {
     pub fn read(repository: &Repository, filter: &Filter) -> Result<Self, VaultError> {
         let mut inventory = Self::default();
         for which in [Which::Shown, Which::Forgotten] {
-            browse::each_of(repository, which, |Seen { id, received, manifest }| match manifest {
+            browse::each_of(repository, which, |Seen { id, received, manifest, .. }| match manifest {
                 Ok(manifest) => {
                     let own = Origin { repository: repository.id(), snapshot: id, received };
                     inventory.add(Held::new(id, &manifest, own, which == Which::Forgotten, filter));

@@ -45,19 +45,23 @@ impl Difference {
 
 /// Compares two entries, and what files hold; not what is in directories. `None`: no difference.
 pub fn compare(source: &dyn TreeSource, before: &Entry, after: &Entry) -> Result<Option<Difference>, RepoError> {
-    let kind = before.kind != after.kind;
-    let content = !kind && !same_content(source, before, after)?;
+    let same = before.kind != after.kind || same_content(source, before, after)?;
+    Ok(difference(before, after, !same))
+}
+
+/// The same where it is known whether what files hold differs.
+pub fn difference(before: &Entry, after: &Entry, content: bool) -> Option<Difference> {
     let owner = |entry: &Entry| (entry.owner.uid, entry.owner.gid);
     let attributes = |entry: &Entry| entry.xattrs.clone().unwrap_or_default();
     let difference = Difference {
-        kind,
+        kind: before.kind != after.kind,
         content,
         mode: before.mode != after.mode,
         owner: owner(before) != owner(after),
         attributes: attributes(before) != attributes(after),
         times: before.mtime != after.mtime,
     };
-    Ok((difference != Difference::default()).then_some(difference))
+    (difference != Difference::default()).then_some(difference)
 }
 
 /// Whether two entries of one kind hold the same. Directories are not looked into.
@@ -81,7 +85,8 @@ fn same_bytes(source: &dyn TreeSource, before: &Entry, after: &Entry) -> Result<
     if before.size > SMALL_BYTES_MAX || !(fragment(before) || fragment(after)) {
         return Ok(false);
     }
-    Ok(small_bytes(source, before)? == small_bytes(source, after)?)
+    let both = small_bytes(source, before)?.zip(small_bytes(source, after)?);
+    Ok(both.is_some_and(|(before, after)| before == after))
 }
 
 /// The bytes of a small file; `None` for one that has holes or lists.

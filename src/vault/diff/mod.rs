@@ -46,14 +46,15 @@ pub enum Change<'a> {
 /// added or removed comes too.
 pub type Visit<'a> = dyn FnMut(&[u8], Change<'_>) -> Result<(), VaultError> + 'a;
 
-/// Compares two trees, or two files.
+/// Compares two trees, or two files. Gives also how often something could not be read; each time was told to the
+/// progress.
 pub fn run(
     repository: &Repository,
     before: Side<'_>,
     after: Side<'_>,
     context: Context<'_>,
     visit: &mut Visit<'_>,
-) -> Result<Tally, VaultError> {
+) -> Result<(Tally, u64), VaultError> {
     let index = browse::open_index(repository, context)?;
     let chunks = ChunkReader::new(repository, &index);
     let mut tally = Tally::default();
@@ -62,24 +63,24 @@ pub fn run(
         visit(path, change)
     };
     let located = |side: Side<'_>| browse::locate(&chunks, side.manifest.root, side.path);
-    match (located(before)?, located(after)?) {
+    let unreadable = match (located(before)?, located(after)?) {
         (Located::Root(before), Located::Root(after)) => {
-            walk::run(&chunks, Some(before), Some(after), context, &mut told)?;
+            walk::run(&chunks, Some(before), Some(after), context, &mut told)?
         }
         (Located::Entry(before), Located::Entry(after)) => {
             if let Some(difference) = compare(&chunks, &before, &after)? {
                 told(b"", Change::Changed { before: &before, after: &after, difference })?;
             }
-            walk::run(&chunks, before.tree, after.tree, context, &mut told)?;
+            walk::run(&chunks, before.tree, after.tree, context, &mut told)?
         }
         (Located::Root(before), Located::Entry(after)) => {
-            walk::run(&chunks, Some(before), Some(directory(&after)?), context, &mut told)?;
+            walk::run(&chunks, Some(before), Some(directory(&after)?), context, &mut told)?
         }
         (Located::Entry(before), Located::Root(after)) => {
-            walk::run(&chunks, Some(directory(&before)?), Some(after), context, &mut told)?;
+            walk::run(&chunks, Some(directory(&before)?), Some(after), context, &mut told)?
         }
-    }
-    Ok(tally)
+    };
+    Ok((tally, unreadable))
 }
 
 /// What is compared with a root.

@@ -1,11 +1,14 @@
 //! Two directories side by side, and everything below them, in bounded memory.
 
 use std::cmp::Ordering;
+use std::os::unix::ffi::OsStrExt;
 
 use crate::base::id::ChunkId;
+use crate::base::progress::Event;
 use crate::repo::RepoError;
 use crate::repo::tree::Entry;
 use crate::repo::tree::reader::{Entries, TREE_DEPTH_MAX, TreeSource};
+use crate::vault::diff::compare::difference;
 use crate::vault::diff::{Change, Visit, compare};
 use crate::vault::{Context, VaultError};
 
@@ -65,15 +68,16 @@ impl Level<'_> {
     }
 }
 
-/// Visits what differs below two trees, of which one may be missing.
+/// Visits what differs below two trees, of which one may be missing. What cannot be read is told to the progress: the
+/// rest of a directory is passed over, and a file counts as changed. Gives how often that was so.
 pub fn run(
     source: &dyn TreeSource,
     before: Option<ChunkId>,
     after: Option<ChunkId>,
     context: Context<'_>,
     visit: &mut Visit<'_>,
-) -> Result<(), VaultError> {
-    let mut path = Vec::new();
+) -> Result<u64, VaultError> {
+    let (mut path, mut unreadable) = (Vec::new(), 0);
     let mut stack = Vec::new();
     descend(source, (before, after), &path, &mut stack)?;
     while let Some(level) = stack.last_mut() {
@@ -81,7 +85,14 @@ pub fn run(
             return Err(VaultError::Interrupted);
         }
         path.truncate(level.path);
-        let (before, after) = level.next()?;
+        let (before, after) = match level.next() {
+            Ok(next) => next,
+            Err(error) => {
+                unreadable += tell(&path, error, context)?;
+                stack.pop();
+                continue;
+            }
+        };
         let Some(name) = before.as_ref().or(after.as_ref()).map(|entry| &entry.name) else {
             stack.pop();
             continue;
@@ -94,7 +105,14 @@ pub fn run(
             (Some(before), None) => visit(&path, Change::Removed(before))?,
             (None, Some(after)) => visit(&path, Change::Added(after))?,
             (Some(before), Some(after)) => {
-                if let Some(difference) = compare(source, before, after)? {
+                let difference = match compare(source, before, after) {
+                    Ok(difference) => difference,
+                    Err(error) => {
+                        unreadable += tell(&path, error, context)?;
+                        difference(before, after, true)
+                    }
+                };
+                if let Some(difference) = difference {
                     visit(&path, Change::Changed { before, after, difference })?;
                 }
             }
@@ -103,7 +121,17 @@ pub fn run(
         let tree = |entry: Option<Entry>| entry.and_then(|entry| entry.tree);
         descend(source, (tree(before), tree(after)), &path, &mut stack)?;
     }
-    Ok(())
+    Ok(unreadable)
+}
+
+/// Tells of what is damaged. A store that does not answer is an error.
+fn tell(path: &[u8], error: RepoError, context: Context<'_>) -> Result<u64, VaultError> {
+    if error.is_of_store() {
+        return Err(error.into());
+    }
+    let shown = std::path::Path::new(std::ffi::OsStr::from_bytes(path));
+    context.progress.on(Event::Problem { path: shown, cause: &error.to_string() });
+    Ok(1)
 }
 
 /// Enters a directory, unless it is the same tree on both sides.
@@ -154,8 +182,19 @@ mod tests {
             found.push(format!("{sign} {}", String::from_utf8_lossy(path)));
             Ok(())
         };
-        run(trees, Some(before), Some(after), context, &mut visit).unwrap();
+        let unreadable = run(trees, Some(before), Some(after), context, &mut visit).unwrap();
+        found.extend((unreadable > 0).then(|| format!("{unreadable} unreadable")));
         found
+    }
+
+    #[test]
+    fn a_directory_that_cannot_be_read_is_told_and_the_others_are_compared() {
+        let trees = MemoryTrees::default();
+        let [one, other, lost, last] = [1, 2, 3, 4].map(|chunk| trees.directory(&[file("x", chunk)]));
+        let before = trees.directory(&[folder("a", one), folder("b", one), folder("c", one)]);
+        let after = trees.directory(&[folder("a", other), folder("b", lost), folder("c", last)]);
+        trees.lose(&lost);
+        assert_eq!(walked(&trees, before, after), ["M a/x", "M c/x", "1 unreadable"]);
     }
 
     #[test]

@@ -73,10 +73,9 @@ impl<'s> Search<'s> {
                     }
                 }
                 Some(Err(error)) => {
+                    // The rest of the directory may be whole.
                     fault(&mut faults, &path, error.to_string());
-                    if let Some(level) = stack.pop() {
-                        level.forget(self.memory);
-                    }
+                    level.forget(self.memory);
                 }
                 None => self.leave(&mut stack),
             }
@@ -142,9 +141,11 @@ impl Level<'_> {
         }
     }
 
-    /// Gives back what was noted.
-    fn forget(self, memory: &mut Memory) {
-        if let Reading::Store(_, Some(fruit)) = self.from {
+    /// Gives back what was noted, and notes no more.
+    fn forget(&mut self, memory: &mut Memory) {
+        if let Reading::Store(_, found) = &mut self.from
+            && let Some(fruit) = found.take()
+        {
             memory.release(fruit.items.len());
         }
     }

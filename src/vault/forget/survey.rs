@@ -31,7 +31,7 @@ impl Survey {
     pub fn read(repository: &Repository, filter: &Filter) -> Result<Self, VaultError> {
         let (mut candidates, mut unreadable, mut arrivals) = (Vec::new(), Vec::new(), Vec::new());
         let mut newest: BTreeMap<NodeId, (Timestamp, String)> = BTreeMap::new();
-        let journal = browse::each_seen(repository, |Seen { id, received, manifest }| {
+        let journal = browse::each_seen(repository, |Seen { id, received, manifest, .. }| {
             arrivals.push(Arrival { snapshot: id, time: received });
             match manifest {
                 Ok(manifest) if filter.matches(&manifest) => {
@@ -45,8 +45,8 @@ impl Survey {
                         time: manifest.time,
                         // A copy was seen by the repository it was made for, not by this one.
                         first_seen: manifest.origin.map_or(received, |origin| origin.received),
-                        complete: is_complete(&manifest),
-                        imported: manifest.imported.is_some(),
+                        complete: is_complete(&manifest) && manifest.repaired.is_none(),
+                        old_by_nature: manifest.imported.is_some() || manifest.repaired.is_some(),
                         paths: manifest.members.into_iter().map(|member| member.name).collect(),
                         host: manifest.host,
                         tags: manifest.tags,

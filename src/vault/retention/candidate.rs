@@ -21,8 +21,8 @@ pub struct Candidate {
     pub first_seen: Timestamp,
     /// Whether it has all it should have (no exit code 3).
     pub complete: bool,
-    /// Whether the owner made it of an archive, with the archive's date.
-    pub imported: bool,
+    /// Whether the owner made it with a date long past: of an archive, or in place of a damaged snapshot.
+    pub old_by_nature: bool,
     /// Its tags.
     pub tags: Vec<String>,
     /// Why it must be kept.
@@ -57,7 +57,7 @@ impl Candidate {
             return Standing::Future;
         }
         match max_drift {
-            Some(max) if !self.imported && drift.saturating_abs() > max => Standing::Adrift(drift),
+            Some(max) if !self.old_by_nature && drift.saturating_abs() > max => Standing::Adrift(drift),
             _ if self.complete => Standing::Full,
             _ => Standing::Partial,
         }

@@ -92,8 +92,8 @@ fn rank(standing: Standing) -> u8 {
     }
 }
 
-/// Keeps what the minimum of each node asks for. Only good snapshots count towards it as long as there are any; the
-/// newest are kept first. Something of the best there is stays in any case.
+/// Keeps the newest of each node, as many as the minimum asks for: good ones, and only where there are too few of these,
+/// others. Something of the best there is stays in any case.
 pub fn rescue(judged: &mut [Judged], guards: &Guards) {
     let mut nodes: BTreeMap<NodeId, Vec<usize>> = BTreeMap::new();
     for (at, one) in judged.iter().enumerate() {
@@ -101,48 +101,49 @@ pub fn rescue(judged: &mut [Judged], guards: &Guards) {
     }
     for mut all in nodes.into_values() {
         all.sort_by_key(|&at| (rank(judged[at].standing), std::cmp::Reverse((judged[at].time, judged[at].id))));
-        let Some(best) = all.first().map(|&at| rank(judged[at].standing)) else { continue };
-        let mut kept_best = 0;
-        let mut kept = all.iter().filter(|&&at| judged[at].is_kept()).count();
-        for &at in &all {
-            let is_best = rank(judged[at].standing) == best;
-            kept_best += usize::from(is_best && judged[at].is_kept());
-        }
-        for at in all {
-            let is_best = rank(judged[at].standing) == best;
-            let lacks = |count: usize| count < guards.min_snapshots as usize;
-            if judged[at].is_kept() || !(lacks(kept) || is_best && (kept_best == 0 || lacks(kept_best))) {
-                continue;
+        for &at in all.iter().take(guards.min_snapshots as usize) {
+            if !judged[at].is_kept() {
+                judged[at].verdict = Verdict::Keep(vec![Why::Minimum(guards.min_snapshots)]);
             }
-            let why = if lacks(kept_best) || lacks(kept) { Why::Minimum(guards.min_snapshots) } else { Why::LastGood };
-            judged[at].verdict = Verdict::Keep(vec![why]);
-            kept += 1;
-            kept_best += usize::from(is_best);
+        }
+        let Some(&newest) = all.first() else { continue };
+        let best = rank(judged[newest].standing);
+        if !all.iter().any(|&at| rank(judged[at].standing) == best && judged[at].is_kept()) {
+            judged[newest].verdict = Verdict::Keep(vec![Why::LastGood]);
         }
     }
 }
 
 /// Whether more are dropped than one run may.
 pub fn too_many(judged: &[Judged], guards: &Guards) -> Option<Breach> {
-    let (of, most) = (judged.len(), guards.max_drop);
+    // Doubtful ones take nobody's place and pile up: among many of them a large loss would look small.
+    let counts = |one: &&Judged| one.standing.competes() || !one.is_kept();
+    let (of, most) = (judged.iter().filter(counts).count(), guards.max_drop);
     let dropped = judged.iter().filter(|one| !one.is_kept()).count();
     (dropped * 100 > of * most as usize).then_some(Breach::TooMany { dropped, of, most })
 }
 
-/// Whether these, named one by one, may be forgotten. A doubtful or incomplete one may go as long as good ones stay.
+/// Whether these, named one by one, may be forgotten. A doubtful or incomplete one may go as long as better ones stay.
 pub fn check_named(
     all: &[Candidate],
     named: &BTreeSet<SnapshotId>,
     guards: &Guards,
     now: Timestamp,
 ) -> Result<(), Breach> {
+    let rank_of = |snapshot: &Candidate| rank(snapshot.standing(guards.max_drift, now));
+    let mut best: BTreeMap<NodeId, u8> = BTreeMap::new();
+    for snapshot in all {
+        let best = best.entry(snapshot.node).or_insert(u8::MAX);
+        *best = rank_of(snapshot).min(*best);
+    }
     let mut nodes: BTreeMap<NodeId, [usize; 3]> = BTreeMap::new();
     for snapshot in all {
         let goes = named.contains(&snapshot.id);
         if let Some(pin) = snapshot.held_pin(now).filter(|_| goes) {
             return Err(Breach::Pinned { id: snapshot.id, note: pin.note.clone() });
         }
-        let good = snapshot.standing(guards.max_drift, now) == Standing::Full;
+        // Where there is none without a blemish, those of the least count as good.
+        let good = best.get(&snapshot.node) == Some(&rank_of(snapshot));
         let [left, good_left, good_gone] = nodes.entry(snapshot.node).or_default();
         *left += usize::from(!goes);
         *good_left += usize::from(!goes && good);

@@ -98,7 +98,7 @@ fn made_up(pattern: &Candidate, number: u64, time: Timestamp) -> Candidate {
     let mut id = [0xff; 16];
     id[8..].copy_from_slice(&number.to_be_bytes());
     let id = SnapshotId::from_bytes(id);
-    Candidate { id, time, first_seen: time, complete: true, imported: false, pin: None, ..pattern.clone() }
+    Candidate { id, time, first_seen: time, complete: true, old_by_nature: false, pin: None, ..pattern.clone() }
 }
 
 /// The middle one of the newest gaps between snapshots that compete, an hour at least.
