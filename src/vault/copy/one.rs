@@ -137,6 +137,7 @@ impl Copier<'_> {
             Missed { first: None, .. } => Ok(Travel { bytes: manifest.counts.bytes, ..travel }),
         }
     }
+
     /// Does something in a session of the target, which is ended if that fails.
     fn in_session<T>(
         &self,
